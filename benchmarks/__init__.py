@@ -1,0 +1,1 @@
+"""The figures, and how to get them again."""

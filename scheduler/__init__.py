@@ -1,0 +1,1 @@
+"""The clock: decides what is due and queues it."""

@@ -1,0 +1,1 @@
+"""What two processes need; each room has one sentence and one driver."""

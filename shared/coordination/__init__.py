@@ -1,0 +1,1 @@
+"""Who may, and how often: request budgets and serialised calls, in Redis."""

@@ -1,0 +1,1 @@
+"""What just happened, for whoever watches: Redis publish and subscribe; losing it only costs time."""

@@ -1,0 +1,127 @@
+"""Reading one field of a raw row. What must be there and is not, or cannot be read, is `UnreadableRow`.
+
+There is no default for a field that must be there, and nothing is guessed.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+from shared.domain.errors import UnreadableRow
+
+Row = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def text(row: Row, name: str) -> str:
+    """A text that must be there and not be empty; whole numbers become their digits."""
+    value = optional_text(row, name)
+    if value is None:
+        raise UnreadableRow(f"the field {name!r} is missing or empty")
+    return value
+
+
+def optional_text(row: Row, name: str) -> str | None:
+    """A text, or None where the field is missing, null or empty."""
+    value = row.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UnreadableRow(f"the field {name!r} is {type(value).__name__} where a text or a whole number is due")
+    return str(value)
+
+
+def decimal(row: Row, name: str) -> Decimal:
+    """A finite number that must be there, as the exact decimal that was written."""
+    value = optional_decimal(row, name)
+    if value is None:
+        raise UnreadableRow(f"the field {name!r} is missing or empty")
+    return value
+
+
+def optional_decimal(row: Row, name: str) -> Decimal | None:
+    """A finite number, or None where the field is missing, null or empty."""
+    value = row.get(name)
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise UnreadableRow(f"the field {name!r} is {type(value).__name__} where a number is due")
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        raise UnreadableRow(f"the field {name!r} is {value!r}, not a number") from None
+    if not number.is_finite():
+        raise UnreadableRow(f"the field {name!r} is {value!r}, not a number")
+    return number
+
+
+def positive(row: Row, name: str) -> Decimal:
+    """A number above zero that must be there: a price, an amount."""
+    number = decimal(row, name)
+    if number <= 0:
+        raise UnreadableRow(f"the field {name!r} is {number}, and must be above zero")
+    return number
+
+
+def whole(row: Row, name: str) -> int:
+    """A whole number that must be there, written as a number or as digits."""
+    value = row.get(name)
+    if isinstance(value, str):
+        try:
+            return int(value)
+        except ValueError:
+            raise UnreadableRow(f"the field {name!r} is {value!r}, not a whole number") from None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UnreadableRow(f"the field {name!r} is {value!r}, not a whole number")
+    return value
+
+
+# 2009-01-03 to 2100-01-01: a moment outside is a unit mistaken, never a trade.
+_FIRST_MS, _LAST_MS = 1_230_940_800_000, 4_102_444_800_000
+
+
+def millis(row: Row, name: str) -> int:
+    """A moment given in milliseconds, as epoch ms."""
+    return _moment(name, whole(row, name))
+
+
+def nanos(row: Row, name: str) -> int:
+    """A moment given in nanoseconds, as epoch ms (cut, never rounded up)."""
+    return _moment(name, whole(row, name) // 1_000_000)
+
+
+def _moment(name: str, moment: int) -> int:
+    if not _FIRST_MS <= moment <= _LAST_MS:
+        raise UnreadableRow(f"the field {name!r} is not a moment between 2009 and 2100")
+    return moment
+
+
+def choice(row: Row, name: str, choices: Mapping[Any, T]) -> T:
+    """One of the known values, in our words. An unknown one is never guessed."""
+    value = row.get(name)
+    try:
+        return choices[value]
+    except (KeyError, TypeError):
+        raise UnreadableRow(f"the field {name!r} is {value!r}, which is unknown") from None
+
+
+def truth(row: Row, name: str) -> bool:
+    """A JSON true or false that must be there."""
+    value = row.get(name)
+    if not isinstance(value, bool):
+        raise UnreadableRow(f"the field {name!r} is {value!r} where true or false is due")
+    return value
+
+
+def row_of(value: Any, what: str) -> Row:
+    """A JSON object, or `UnreadableRow` naming what should have been one."""
+    if not isinstance(value, Mapping):
+        raise UnreadableRow(f"{what} is not an object")
+    return value
+
+
+def rows_of(value: Any, what: str) -> list[Any]:
+    """A JSON list, or `UnreadableRow` naming what should have been one."""
+    if not isinstance(value, list):
+        raise UnreadableRow(f"{what} is not a list")
+    return value

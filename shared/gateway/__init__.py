@@ -1,0 +1,1 @@
+"""Goes out to an exchange over REST; ccxt is the signer, the transport and the market table."""

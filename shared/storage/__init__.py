@@ -1,0 +1,1 @@
+"""What is true: Postgres, spoken plainly. Functions take an open connection; one file a subject."""

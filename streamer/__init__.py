@@ -1,0 +1,1 @@
+"""The push side: sockets in, queued trade writes out."""

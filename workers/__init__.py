@@ -1,0 +1,1 @@
+"""The pull side: answers requests, one thin actor each."""
