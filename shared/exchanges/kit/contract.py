@@ -45,15 +45,15 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     """One REST call that may be made at all: the gateway calls no path that no endpoint declares.
 
     `name` is ccxt's implicit method (`privateGetMyTrades`), `path` what stands in the address after the
-    host, `pool` the request pool it draws on and `weight` how much. `signed` says whether it needs a key.
-    `path` may hold `{name}` where a parameter stands inside the path.
+    host, `pool` the request pool it draws on and `weight` how much (None: what ccxt's own cost of it comes to).
+    `signed` says whether it needs a key. `path` may hold `{name}` where a parameter stands inside the path.
     """
 
     name: str
     method: Literal["GET", "POST", "PUT"]
     path: str
     pool: str
-    weight: float = 1.0
+    weight: float | None = None
     signed: bool = True
 
 
@@ -71,9 +71,11 @@ class Answer(Struct, frozen=True):
     data: Any
     headers: Mapping[str, str] = member(default_factory=dict)  # names in lower case
     received_ms: int = 0
+    weight: float = 0  # what the call took of its pool
 
 
 Steps = Generator[Request, Answer, T]
+Lane = Literal["live", "manual", "balances", "backfill"]  # who goes first when requests run short
 
 
 class Pool(Struct, frozen=True, kw_only=True):
@@ -281,6 +283,7 @@ class Stream:
     renew_ms: int | None = None
     accounts_per_socket: int = 1
     lifetime_ms: int | None = None
+    connects: Pool | None = None  # how many sockets may be opened; streams of one pool name share it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -294,6 +297,7 @@ class TickerStream:
     prepare: Callable[[], Steps[Ticket]] | None = None  # without a key
     symbols_per_socket: int = 200
     lifetime_ms: int | None = None
+    connects: Pool | None = None
 
 
 # ── Readings ──────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from shared.domain.errors import UnreadableRow
 
 Row = Mapping[str, Any]
+_MOST_DIGITS = 100
 T = TypeVar("T")
 
 
@@ -48,10 +49,12 @@ def optional_decimal(row: Row, name: str) -> Decimal | None:
         raise UnreadableRow(f"the field {name!r} is {type(value).__name__} where a number is due")
     try:
         number = Decimal(value)
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         raise UnreadableRow(f"the field {name!r} is {value!r}, not a number") from None
     if not number.is_finite():
         raise UnreadableRow(f"the field {name!r} is {value!r}, not a number")
+    if abs(number.adjusted()) > _MOST_DIGITS or len(number.as_tuple().digits) > _MOST_DIGITS:
+        raise UnreadableRow(f"the field {name!r} is beyond any price or amount")
     return number
 
 

@@ -14,10 +14,9 @@ _FAST = msgspec.json.Decoder(float_hook=Decimal)
 def decode_json(frame: str | bytes) -> Any:
     """The JSON value of a frame. Raises `UnreadableRow` when it is not JSON."""
     try:
-        value = _FAST.decode(frame)
-    except msgspec.DecodeError as error:
+        return _FAST.decode(frame)
+    except (msgspec.DecodeError, UnicodeError, ArithmeticError, RecursionError) as error:
         raise UnreadableRow(f"not JSON: {error}") from error
-    return value
 
 
 def encode_json(value: Any) -> str:

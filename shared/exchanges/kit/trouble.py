@@ -1,0 +1,46 @@
+"""What every exchange's answers have in common when something is wrong, before its own codes are looked at."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from shared.domain.errors import ExchangeUnavailable, RateLimited, TradeSyncError
+
+
+def is_page(body: Any) -> bool:
+    """Whether a text came where JSON was due: a proxy's, firewall's or maintenance page, or half an answer."""
+    return isinstance(body, str | bytes)
+
+
+def unavailable(status: int, body: Any) -> TradeSyncError | None:
+    """`ExchangeUnavailable` for a server's own failure (5xx) and for a good status without JSON; else None.
+
+    Ask it after the exchange's own codes: some give a code with a 5xx.
+    """
+    if status >= 500:
+        return ExchangeUnavailable(f"The exchange answers with HTTP {status}.")
+    if status < 400 and is_page(body):
+        return ExchangeUnavailable("The exchange answers with a page where data is due.")
+    return None
+
+
+def retry_after_ms(headers: Mapping[str, str]) -> int | None:
+    """The `Retry-After` header in milliseconds, None where it is absent or not a count of seconds."""
+    written = headers.get("retry-after", "")
+    found = re.fullmatch(r"\s*(\d{1,7})(?:\.\d+)?\s*", written)
+    return int(found[1]) * 1000 if found else None
+
+
+def pause(
+    sentence: str,
+    headers: Mapping[str, str],
+    now_ms: int,
+    *,
+    floor_ms: int,
+    until_ms: int | None = None,
+    ban: bool = False,
+    scope: str = "address",
+) -> RateLimited:
+    """`RateLimited` until the latest of what the exchange names and a floor: some always say zero."""
+    named = now_ms + (retry_after_ms(headers) or 0)
+    return RateLimited(sentence, until_ms=max(named, until_ms or 0, now_ms + floor_ms), ban=ban, scope=scope)
