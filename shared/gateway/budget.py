@@ -26,9 +26,9 @@ class Budget(Protocol):
         account: UUID | None,
         pool: Pool,
         weight: float,
+        *,
         lane: Lane,
         now_ms: int,
-        *,
         egress: str = "",
     ) -> int:
         """Take `weight` units: 0 when they are taken; else nothing is taken, and the milliseconds to wait.
@@ -69,9 +69,9 @@ class Unlimited:
         account: UUID | None,
         pool: Pool,
         weight: float,
+        *,
         lane: Lane,
         now_ms: int,
-        *,
         egress: str = "",
     ) -> int:
         """Always yes."""
