@@ -1,0 +1,92 @@
+"""A Valkey (or Redis) of our own. Its settings go in over standard input: a password is in no process list."""
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+from cli.embedded.children import free_port, start_child, stop_child
+from cli.embedded.errors import ServersUnavailable
+from cli.embedded.folder import kept_secret
+from cli.embedded.programs import ValkeyProgram, find_valkey
+
+READY_WITHIN = 15.0
+
+
+class ValkeyServer:
+    """One server in one folder. `durable=False` is for tests: nothing is kept."""
+
+    def __init__(
+        self, folder: Path, *, durable: bool = True, memory: str = "0", program: ValkeyProgram | None = None
+    ) -> None:
+        self.program = program or find_valkey()
+        self.name = f"{self.program.name.capitalize()} {self.program.version}"
+        self.folder = folder
+        self.port = 0
+        self._durable = durable
+        self._memory = memory
+        self._password = ""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Its address, password included: never print it."""
+        return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
+
+    @property
+    def log(self) -> Path:
+        """Where the server writes what it has to say."""
+        return self.folder / "valkey.log"
+
+    def start(self) -> str:
+        """Start, wait until it answers, and give its address. A restart keeps the data and takes a new port."""
+        data = self.folder / f"{self.program.name}-{self.program.version.partition('.')[0]}"
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._password = kept_secret(self.folder / "valkey.password")
+        for _attempt in range(3):
+            self.port = free_port()
+            if self._launch(data):
+                return self.url
+        raise ServersUnavailable(f"{self.name} does not start. Its log: {self.log}")
+
+    def stop(self) -> None:
+        """Stop without losing anything."""
+        if self.process is not None:
+            stop_child(self.process, [(signal.SIGTERM, 10.0)])
+            self.process = None
+
+    def _launch(self, data: Path) -> bool:
+        settings = "\n".join(
+            [
+                "bind 127.0.0.1",
+                f"port {self.port}",
+                f"requirepass {self._password}",
+                f'dir "{data}"',
+                'save ""',
+                f"appendonly {'yes' if self._durable else 'no'}",
+                f"maxmemory {self._memory}",
+                "maxmemory-policy noeviction",
+                "daemonize no",
+                "",
+            ]
+        )
+        with self.log.open("ab") as log:
+            self.process = start_child(
+                [self.program.path, "-"], stop_signal=signal.SIGTERM, output=log, stdin=subprocess.PIPE
+            )
+        assert self.process.stdin is not None
+        with self.process.stdin as stdin:
+            stdin.write(settings.encode())
+        until = time.monotonic() + READY_WITHIN
+        with redis.Redis.from_url(self.url, socket_timeout=5) as client:
+            while self.process.poll() is None and time.monotonic() < until:
+                try:
+                    client.ping()
+                except (redis.exceptions.BusyLoadingError, redis.exceptions.ConnectionError):
+                    time.sleep(0.01)
+                else:
+                    return True
+        self.stop()
+        return False

@@ -1,0 +1,1 @@
+"""The tests. Rooms mirror the tree; what they share stands in `fixtures/`."""

@@ -1,0 +1,3 @@
+"""The fixtures every room may use."""
+
+pytest_plugins = ["tests.fixtures.servers"]
