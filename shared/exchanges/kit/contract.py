@@ -47,6 +47,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     `name` is ccxt's implicit method (`privateGetMyTrades`), `path` what stands in the address after the
     host, `pool` the request pool it draws on and `weight` how much (None: what ccxt's own cost of it comes to).
     `signed` says whether it needs a key. `path` may hold `{name}` where a parameter stands inside the path.
+    `also` names further pools that each call draws one unit from, as where an exchange counts all calls of an
+    address beside the calls of an account.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     pool: str
     weight: float | None = None
     signed: bool = True
+    also: tuple[str, ...] = ()
 
 
 class Request(Struct, frozen=True):
