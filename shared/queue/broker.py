@@ -8,19 +8,14 @@ from typing import Any
 import dramatiq
 import redis
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.errors import DramatiqError
 
-from shared.queue.consumer import AGAIN, Consumer
+from shared.queue.consumer import AGAIN, Consumer, PutBack
 from shared.queue.layout import NAMESPACE
 from shared.queue.requests import QUEUES
 
 HEARTBEAT_MS = 15_000
 _ALWAYS = 1_000_000  # commands in a million that look for what dead workers held
 _WRITES_AT_A_TIME = 256
-
-
-class PutBack(DramatiqError):
-    """Raised by an actor that could do nothing with its message: it returns to the end of its queue."""
 
 
 class StopOnce(dramatiq.Middleware):

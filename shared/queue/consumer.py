@@ -25,6 +25,11 @@ PARK = "park_message"
 AGAIN = "again"
 """The option that turns a message's acknowledgement into its return to the queue."""
 
+
+class PutBack(Exception):
+    """Raised by an actor that could do nothing with its message: it returns to the end of its queue."""
+
+
 _BEAT_SECONDS = 1.0
 _WAIT_SECONDS = 1.0
 
@@ -172,6 +177,6 @@ def _own(queue: str, message_id: str, actor: str, arguments: dict[str, Any]) -> 
         actor_name=actor,
         args=(),
         kwargs=arguments,
-        options={"redis_message_id": message_id},
+        options={"redis_message_id": message_id, "throws": PutBack},
         message_id=message_id,
     )
