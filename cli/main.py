@@ -1,0 +1,68 @@
+"""The `tradesync` command. Each word is loaded when it is called, so that a small one answers at once."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+# word: (where it is written, the line in the list of words)
+WORDS: dict[str, tuple[str, str]] = {
+    "demo": ("cli.demo:demo", "Run everything here against simulated exchanges."),
+    "up": ("cli.up:up", "Run everything here for real keys."),
+    "read": ("cli.read:read", "Read one raw message of an exchange and print what would be stored."),
+}
+PROCESSES: dict[str, tuple[str, str]] = {
+    "web": ("web", "Process: dashboard, HTTP interface, live feed."),
+    "scheduler": ("scheduler", "Process: decides what is due and queues it."),
+    "worker": ("workers", "Process: runs what is queued."),
+    "streamer": ("streamer", "Process: holds the exchanges' sockets."),
+    "migrate": ("migrations", "Bring the database to the newest schema; safe to run at any time."),
+    "simulator": ("simulator", "Process: exchanges to test against."),
+}
+
+
+class Words(click.Group):
+    """A group that knows its words without loading them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*WORDS, *PROCESSES]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in PROCESSES:
+            return process(cmd_name)
+        if cmd_name not in WORDS:
+            return None
+        module, _, attribute = WORDS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(word, line) for word, (_, line) in (WORDS | PROCESSES).items()])
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            raise click.UsageError(f"There is no command {args[0]!r}. `tradesync --help` lists them.", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def process(word: str) -> click.Command:
+    """A process takes our place: its signals are its own, and nothing of the command line stays in memory."""
+    room, line = PROCESSES[word]
+
+    @click.command(word, help=line, add_help_option=False, context_settings={"ignore_unknown_options": True})
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def become(arguments: tuple[str, ...]) -> NoReturn:
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", room, *arguments])  # noqa: S606 — one of our rooms
+
+    return become
+
+
+@click.group(cls=Words, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="tradesync", message="tradesync %(version)s")
+def main() -> None:
+    """Pull every trade from crypto exchanges into Postgres as it happens, and prove that none is missing."""
