@@ -52,11 +52,6 @@ CREATE TABLE user_exchange_connections (
         CHECK (stream_state IN ('off', 'connecting', 'live', 'lost', 'refused')),
     stream_changed_at     timestamptz,
     failures              integer NOT NULL DEFAULT 0,    -- in a row, for the back-off of its jobs
-    history_due_at        timestamptz NOT NULL DEFAULT now(),
-    balances_due_at       timestamptz NOT NULL DEFAULT now(),
-    recheck_due_at        timestamptz NOT NULL DEFAULT now() + interval '1 day',
-    key_check_due_at      timestamptz NOT NULL DEFAULT now() + interval '1 day',
-    discovery_due_at      timestamptz NOT NULL DEFAULT now(),
     created_at            timestamptz NOT NULL DEFAULT now(),
     removed_at            timestamptz
 );
@@ -65,8 +60,17 @@ CREATE UNIQUE INDEX connections_key ON user_exchange_connections (user_id, excha
     WHERE removed_at IS NULL;
 CREATE UNIQUE INDEX connections_account ON user_exchange_connections (user_id, exchange_name, account_uid)
     WHERE removed_at IS NULL AND account_uid IS NOT NULL;
-CREATE INDEX connections_history_due ON user_exchange_connections (history_due_at) WHERE is_active AND removed_at IS NULL;
-CREATE INDEX connections_balances_due ON user_exchange_connections (balances_due_at) WHERE is_active AND removed_at IS NULL;
+
+-- When each duty of a connection is due next; null: not now (nothing to do, or the connection rests).
+-- Narrow and apart from the connections, because it is written every few seconds.
+CREATE TABLE duties (
+    connection_id   uuid NOT NULL REFERENCES user_exchange_connections ON DELETE CASCADE,
+    duty            text NOT NULL
+        CHECK (duty IN ('catch_up', 'backfill', 'balances', 'recheck', 'discovery', 'sweep', 'key_check')),
+    due_at          timestamptz,
+    PRIMARY KEY (connection_id, duty)
+);
+CREATE INDEX duties_due ON duties (due_at) WHERE due_at IS NOT NULL;
 
 -- What is queued or running: the job's own record. One open job per connection and request.
 CREATE TABLE jobs (
@@ -77,7 +81,9 @@ CREATE TABLE jobs (
     lane            text NOT NULL DEFAULT 'backfill',
     state           text NOT NULL DEFAULT 'queued'
         CHECK (state IN ('queued', 'running', 'done', 'failed', 'parked')),
+    again           jsonb NOT NULL DEFAULT '[]',         -- arguments asked for while it was open: run afterwards
     queued_at       timestamptz NOT NULL DEFAULT now(),
+    sent_at         timestamptz NOT NULL DEFAULT now(),  -- when its message was handed to the queue last
     started_at      timestamptz,
     finished_at     timestamptz,
     attempts        integer NOT NULL DEFAULT 0,          -- how often a worker began it
@@ -106,6 +112,7 @@ CREATE TABLE trade_sync_sessions (
     request_weight  double precision NOT NULL DEFAULT 0,
     trades_synced   integer NOT NULL DEFAULT 0,          -- new rows
     trades_updated  integer NOT NULL DEFAULT 0,          -- rows that REST confirmed or completed
+    proven_ms       bigint NOT NULL DEFAULT 0,           -- how much history it proved: the speed of a backfill
     error_code      text,
     error_message   text,
     holder          text,
@@ -130,10 +137,10 @@ CREATE TABLE trades (
     client_order_id    text,
     side               text NOT NULL CHECK (side IN ('buy', 'sell')),
     taker_or_maker     text CHECK (taker_or_maker IN ('taker', 'maker')),
-    price              numeric NOT NULL,
-    amount             numeric NOT NULL,
+    price              numeric NOT NULL CHECK (price > '-Infinity' AND price < 'Infinity'),
+    amount             numeric NOT NULL CHECK (amount > '-Infinity' AND amount < 'Infinity'),
     contracts          numeric,
-    cost               numeric NOT NULL,
+    cost               numeric NOT NULL CHECK (cost > '-Infinity' AND cost < 'Infinity'),
     fee                numeric,
     fee_currency       text,
     fees               jsonb NOT NULL DEFAULT '[]',
@@ -157,7 +164,7 @@ CREATE TABLE sync_coverage (
     market_id       text NOT NULL DEFAULT '',
     covered         tstzmultirange NOT NULL DEFAULT '{}',
     saturated       tstzmultirange NOT NULL DEFAULT '{}',-- full pages at the smallest window: holes, reported
-    wanted_since    timestamptz NOT NULL,                -- the reach when the feed was first seen
+    wanted_since    timestamptz,                         -- the reach when the feed was first read; null: not read yet
     reach           timestamptz,                         -- how far back it could be read, last time asked
     cursor          jsonb,                               -- the unfinished slice: {since, until, cursor}
     memory          jsonb NOT NULL DEFAULT '{}',         -- what the exchange module remembers of it
@@ -219,9 +226,9 @@ CREATE TABLE quarantine (
     seen            integer NOT NULL DEFAULT 1,
     first_seen_at   timestamptz NOT NULL DEFAULT now(),
     last_seen_at    timestamptz NOT NULL DEFAULT now(),
-    resolved_at     timestamptz
+    resolved_at     timestamptz,
+    UNIQUE NULLS NOT DISTINCT (connection_id, fingerprint)
 );
-CREATE UNIQUE INDEX quarantine_once ON quarantine (coalesce(connection_id, '00000000-0000-0000-0000-000000000000'), fingerprint);
 
 CREATE TABLE instruments (
     id              bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

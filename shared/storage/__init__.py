@@ -1,1 +1,6 @@
-"""What is true: Postgres, spoken plainly. Functions take an open connection; one file a subject."""
+"""What is true. Plain functions over an open psycopg connection, one file per subject.
+
+Connections of the pool are in autocommit: a function by itself is atomic, and a caller that wants two of
+them together writes `with db.transaction():` around both. Times are epoch milliseconds outside, `timestamptz`
+inside; spans are `timedelta`.
+"""
