@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
 from time import monotonic
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, Protocol, TextIO
 
 import msgspec
 import structlog
@@ -40,8 +40,22 @@ SECRET_TEXTS = (
 _concealed: set[str] = set()
 
 
+class LogSettings(Protocol):
+    """What of the settings concerns logs."""
+
+    @property
+    def log_level(self) -> Literal["debug", "info", "warning", "error"]: ...
+    @property
+    def log_format(self) -> Format: ...
+
+
+def set_up(settings: LogSettings, *, process: str) -> None:
+    """Set up logging as the settings say. Call it once, at the process's root."""
+    configure(process, level=settings.log_level, style=settings.log_format)
+
+
 def configure(process: str, *, level: str = "info", style: Format = "auto", stream: TextIO | None = None) -> None:
-    """Set up logging for this process: ours and what libraries say through the standard library. Call it once."""
+    """Set up logging for this process: ours and what libraries say through the standard library."""
     out = stream or sys.stdout
     pretty = style == "pretty" or (style == "auto" and out.isatty())
     least = LEVELS[level]
