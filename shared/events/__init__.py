@@ -1,1 +1,1 @@
-"""What just happened, for whoever watches: Redis publish and subscribe; losing it only costs time."""
+"""What just happened, for whoever watches: hints over Redis pub/sub. Losing one costs time; Postgres is the truth."""
