@@ -67,6 +67,10 @@ class PostgresServer:
                 return self.url(database)
         raise ServersUnavailable(f"{self.name} does not start. Its log: {self.log}\n{_tail(self.log)}")
 
+    def revive(self) -> bool:
+        """Start again at the same address after it died; false when it does not come up."""
+        return self._launch()
+
     def stop(self) -> None:
         """Stop without losing anything; what is still connected is cut off."""
         if self.process is not None:

@@ -36,20 +36,27 @@ class ValkeyServer:
         return f"redis://:{self._password}@127.0.0.1:{self.port}/0"
 
     @property
+    def _data(self) -> Path:
+        return self.folder / f"{self.program.name}-{self.program.version.partition('.')[0]}"
+
+    @property
     def log(self) -> Path:
         """Where the server writes what it has to say."""
         return self.folder / "valkey.log"
 
     def start(self) -> str:
         """Start, wait until it answers, and give its address. A restart keeps the data and takes a new port."""
-        data = self.folder / f"{self.program.name}-{self.program.version.partition('.')[0]}"
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._password = kept_secret(self.folder / "valkey.password")
         for _attempt in range(3):
             self.port = free_port()
-            if self._launch(data):
+            if self._launch():
                 return self.url
         raise ServersUnavailable(f"{self.name} does not start. Its log: {self.log}")
+
+    def revive(self) -> bool:
+        """Start again at the same address after it died; false when it does not come up."""
+        return self._launch()
 
     def stop(self) -> None:
         """Stop without losing anything."""
@@ -57,13 +64,13 @@ class ValkeyServer:
             stop_child(self.process, [(signal.SIGTERM, 10.0)])
             self.process = None
 
-    def _launch(self, data: Path) -> bool:
+    def _launch(self) -> bool:
         settings = "\n".join(
             [
                 "bind 127.0.0.1",
                 f"port {self.port}",
                 f"requirepass {self._password}",
-                f'dir "{data}"',
+                f'dir "{self._data}"',
                 'save ""',
                 f"appendonly {'yes' if self._durable else 'no'}",
                 f"maxmemory {self._memory}",

@@ -1,0 +1,168 @@
+"""Keeps our processes running on a desk: started in order, watched, started again when they die, stopped in reverse.
+
+Each child has a session of its own, so that Ctrl-C reaches only us, and ends with us even when we are killed. What
+children say goes to a file each. On a platform none of this runs: there each process is a container.
+"""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from types import FrameType
+
+from cli.embedded.children import start_child
+
+STOP_WITHIN = 22.0
+SETTLED_AFTER = 60.0
+LONGEST_BACK_OFF = 30.0
+LOG_KEPT = 20_000_000
+
+
+class StartFailed(Exception):
+    """A process did not come up; the sentence says which, and what it said last."""
+
+
+@dataclass
+class Child:
+    """One process that is to run as long as we do."""
+
+    name: str
+    command: Sequence[str]
+    process: subprocess.Popen[bytes]
+    started: float
+    back_off: float = 1.0
+    again_at: float | None = None
+
+
+@dataclass
+class Supervisor:
+    """Starts children with one environment, and is told to stop by SIGINT or SIGTERM (`stopping`)."""
+
+    logs: Path
+    environment: Mapping[str, str]
+    folder: Path
+    say: Callable[[str], None]
+    stopping: Event = field(default_factory=Event)
+    deaths: int = 0
+    _children: list[Child] = field(default_factory=list)
+
+    def listen_to_signals(self) -> None:
+        """Take the first SIGINT or SIGTERM as the wish to stop. More of them change nothing: we are at it."""
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self.stopping.set()
+
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, stop)
+
+    def once(self, name: str, command: Sequence[str]) -> None:
+        """Run something to its end before going on."""
+        process = self._launch(name, command)
+        code = process.wait()
+        if code != 0:
+            raise StartFailed(f"{name} failed (exit code {code}). It said last:\n{self.last_words(name)}")
+
+    def start(self, name: str, command: Sequence[str], *, ready: Callable[[], bool] | None = None) -> None:
+        """Start a process, and where `ready` is given wait until it says so."""
+        child = Child(name, command, self._launch(name, command), time.monotonic())
+        self._children.append(child)
+        until = time.monotonic() + 60
+        while ready is not None and not self.stopping.is_set() and not ready():
+            if child.process.poll() is not None or time.monotonic() > until:
+                raise StartFailed(f"{name} did not start. It said last:\n{self.last_words(name)}")
+            self.stopping.wait(0.02)
+
+    def watch(self, until: Callable[[], bool] = lambda: False, *, every: float = 0.1) -> None:
+        """Return when told to stop, or when `until` says so. Meanwhile bring the dead back."""
+        while not self.stopping.wait(every) and not until():
+            self.mend()
+
+    def mend(self) -> None:
+        """Start again what has died, later and later while it keeps dying."""
+        for child in self._children:
+            now = time.monotonic()
+            if child.again_at is not None:
+                if now >= child.again_at:
+                    child.process, child.started = self._launch(child.name, child.command), now
+                    child.again_at = None
+            elif (code := child.process.poll()) is not None:
+                self.deaths += 1
+                if now - child.started > SETTLED_AFTER:
+                    child.back_off = 1.0
+                child.again_at = now + child.back_off
+                self.say(
+                    f"{child.name} ended by itself ({_told(code)}); again in {child.back_off:.0f} s. "
+                    f"It said last:\n{self.last_words(child.name)}"
+                )
+                child.back_off = min(child.back_off * 2, LONGEST_BACK_OFF)
+
+    def process_ids(self) -> dict[str, int]:
+        """The processes that run right now, by name."""
+        return {child.name: child.process.pid for child in self._children if child.process.poll() is None}
+
+    def stop(self) -> None:
+        """Stop all, the last started first, within 22 s altogether; what is left then is killed with its children."""
+        until = time.monotonic() + STOP_WITHIN
+        for child in reversed(self._children):
+            if child.process.poll() is None:
+                child.process.terminate()
+            with suppress(subprocess.TimeoutExpired):  # the next is told all the same, and the time is shared
+                child.process.wait(min(5.0, max(0.0, until - time.monotonic())))
+        for child in reversed(self._children):
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.0, until - time.monotonic()))
+            if child.process.poll() is None:
+                self.say(f"{child.name} did not stop in time and is killed.")
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.process.pid, signal.SIGKILL)  # its own children, should it have left some
+            child.process.wait()
+        self._children.clear()
+
+    def last_words(self, name: str, lines: int = 6) -> str:
+        """The end of what a process said."""
+        with suppress(OSError):
+            said = (self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:]
+            return "\n".join(f"  {line[:400]}" for line in said)
+        return ""
+
+    def _launch(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        self.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path = self.logs / f"{name}.log"
+        if path.exists() and path.stat().st_size > LOG_KEPT:
+            path.replace(path.with_suffix(".log.1"))
+        with path.open("ab") as log:
+            return start_child(
+                command, stop_signal=signal.SIGTERM, output=log, environment=self.environment, folder=self.folder
+            )
+
+
+def room(name: str, *arguments: str) -> list[str]:
+    """The command that runs one of our rooms as a process."""
+    return [sys.executable, "-m", name, *arguments]
+
+
+def answers(port: int, path: str) -> Callable[[], bool]:
+    """Whether a server of this machine answers a request with 200."""
+
+    def ask() -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return ask
+
+
+def _told(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
