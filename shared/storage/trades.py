@@ -15,7 +15,9 @@ import msgspec
 import psycopg
 from msgspec import Struct
 
+from shared.domain.errors import UnreadableRow
 from shared.domain.trades import Source, Trade
+from shared.exchanges.kit.wire import decode_json
 from shared.storage import quarantine
 from shared.storage.trades_sql import INSERT_NEW, MERGE_KNOWN
 from shared.storage.values import Db, json_text, moment
@@ -161,7 +163,10 @@ def _by_user(lines: Sequence[tuple[str, str]] | None) -> dict[UUID, str]:
 
 def _halved(db: Db, text: str, source: Source, error: psycopg.Error) -> Recorded:
     """One row of the batch is poison: find it, quarantine it, store the others."""
-    rows = msgspec.json.decode(text, float_hook=Decimal)
+    try:
+        rows = decode_json(text)
+    except UnreadableRow:
+        rows = [text]
     if not isinstance(rows, list):
         rows = [rows]
     if len(rows) > 1:
