@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -20,10 +19,10 @@ from pathlib import Path
 import click
 
 from cli.embedded import PostgresServer, ServersUnavailable, StateFolder, StateFolderTaken, ValkeyServer
-from cli.embedded.folder import is_taken, write_private
+from cli.embedded.folder import write_private
+from cli.running import ENVIRONMENT
 from cli.supervisor import StartFailed, Supervisor, answers, room
 
-ENVIRONMENT = "environment.json"
 KEPT_OVER_FRESH = {"lock"}
 PROCESSES = (("scheduler", "scheduler"), ("worker", "workers"), ("streamer", "streamer"))
 
@@ -60,6 +59,15 @@ class Desk:
         self.supervisor.start("web", room("web"), ready=answers(self.port, "/healthz"))
         write_private(self.folder / ENVIRONMENT, json.dumps(self.environment))
 
+    def watch(self) -> None:
+        """Stay until told to stop, and bring back whatever dies meanwhile."""
+
+        def never() -> bool:
+            self.mend_servers()
+            return False
+
+        self.supervisor.watch(never)
+
     def mend_servers(self) -> None:
         """A server that died comes back at its old address; processes find it by themselves."""
         for server in self.servers:
@@ -67,12 +75,6 @@ class Desk:
                 self.supervisor.say(f"{server.name} ended by itself (exit code {code}) and is started again.")
                 if not server.revive():
                     raise StartFailed(f"{server.name} does not come back. Its log: {server.log}")
-
-
-def state_folder(name: str) -> Path:
-    """Where the state of `demo` or `up` lies: beside the source where there is one, else where we stand."""
-    source = Path(__file__).parents[1]
-    return (source if (source / "pyproject.toml").exists() else Path.cwd()) / ".state" / name
 
 
 @contextmanager
@@ -112,17 +114,6 @@ def open_desk(
         at_the_end.callback(supervisor.stop)
         at_the_end.callback(lambda: (folder / ENVIRONMENT).unlink(missing_ok=True))
         yield Desk(folder, port, supervisor, chosen, servers)
-
-
-def running_environment() -> tuple[str, dict[str, str]] | None:
-    """What runs on this desk right now, and where its servers are; None when nothing does."""
-    for name in ("up", "demo"):
-        folder = state_folder(name)
-        with suppress(OSError, ValueError):
-            environment = json.loads((folder / ENVIRONMENT).read_text())
-            if is_taken(folder):
-                return name, environment
-    return None
 
 
 def free_or(port: int | None, default: int) -> int:
@@ -187,12 +178,6 @@ def _kept_credentials_key(folder: Path) -> str:
         return path.read_text().strip()
     write_private(path, base64.b64encode(secrets.token_bytes(32)).decode())
     return path.read_text().strip()
-
-
-def stop_for_good() -> None:
-    """From here on nothing interrupts the end."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
 
 
 def own_environment() -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 import click
 
+from cli.running import running_environment
+
 # word: (where it is written, the line in the list of words)
 WORDS: dict[str, tuple[str, str]] = {
     "demo": ("cli.demo:demo", "Run everything here against simulated exchanges."),

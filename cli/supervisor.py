@@ -71,11 +71,16 @@ class Supervisor:
 
     def start(self, name: str, command: Sequence[str], *, ready: Callable[[], bool] | None = None) -> None:
         """Start a process, and where `ready` is given wait until it says so."""
-        child = Child(name, command, self._launch(name, command), time.monotonic())
-        self._children.append(child)
-        until = time.monotonic() + 60
-        while ready is not None and not self.stopping.is_set() and not ready():
-            if child.process.poll() is not None or time.monotonic() > until:
+        self._children.append(Child(name, command, self._launch(name, command), time.monotonic()))
+        if ready is not None:
+            self.wait_for(name, ready)
+
+    def wait_for(self, name: str, ready: Callable[[], bool], seconds: float = 60) -> None:
+        """Wait until a process is ready, or we are told to stop. Raises `StartFailed` when it ends or is late."""
+        process = next(child.process for child in self._children if child.name == name)
+        until = time.monotonic() + seconds
+        while not self.stopping.is_set() and not ready():
+            if process.poll() is not None or time.monotonic() > until:
                 raise StartFailed(f"{name} did not start. It said last:\n{self.last_words(name)}")
             self.stopping.wait(0.02)
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 from dotenv import dotenv_values
 
-from cli.desk import free_or, open_desk, own_environment, say, state_folder
+from cli.desk import free_or, open_desk, own_environment, say
+from cli.running import state_folder
 
 PORT = 8000
 FROM_OUTSIDE = ("DATABASE_URL", "REDIS_URL", "CREDENTIALS_KEY")
@@ -44,5 +45,5 @@ def up(port: int | None, folder: Path | None, browser: bool) -> None:
             say("Make yourself a user with: ./dev user add, and connect an exchange on the page or with: ./dev connect")
             if browser:
                 webbrowser.open(desk.address)
-        desk.supervisor.watch(lambda: bool(desk.mend_servers()))
+        desk.watch()
         say("Stopping …")

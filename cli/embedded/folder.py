@@ -45,21 +45,6 @@ class StateFolder:
             self._lock = None
 
 
-def is_taken(path: Path) -> bool:
-    """Whether somebody runs on this folder right now."""
-    try:
-        lock = os.open(path / "lock", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(lock)
-    return False
-
-
 def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")

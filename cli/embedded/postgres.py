@@ -128,6 +128,7 @@ class PostgresServer:
             "max_connections": str(self._connections),
             "shared_buffers": "128MB",
             "lc_messages": "C",
+            "track_commit_timestamp": "on",
         } | ({} if self._durable else DISPOSABLE)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
