@@ -32,6 +32,7 @@ def record_page(
     session_id: UUID | None = None,
     weight: float = 0.0,
     lease: timedelta = LEASE,
+    with_lines: bool = True,
 ) -> Recorded:
     """Store one page of a feed (its key), all of it or nothing.
 
@@ -39,12 +40,12 @@ def record_page(
     leaves the recheck. `cursor` is the unfinished slice from now on: what it holds is the caller's, None ends
     the slice. `memory` replaces the feed's memory (None keeps it). `saturated` is a hole to report. `due_ms`:
     when the feed is looked at next. The claim's and the session's leases are renewed by `lease`, and the
-    session counts the page. Raises `LeaseLost` when the claim is not ours any more: nothing is stored then.
+    session counts the page. `with_lines` as in `record_trades`. Raises `LeaseLost` when the claim is not ours any more: nothing is stored then.
     """
     with db.transaction():
         if claim is not None:
             jobs.renew(db, claim, lease)
-        recorded = record_trades(db, rows, Source.REST) if rows else Recorded()
+        recorded = record_trades(db, rows, Source.REST, with_lines=with_lines) if rows else Recorded()
         quarantine.record(db, unreadable)
         gained_ms = _move_coverage(db, connection_id, feed, proven, cursor, memory, saturated, reach_ms, due_ms)
         if session_id is not None:

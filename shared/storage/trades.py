@@ -19,7 +19,7 @@ from shared.domain.errors import UnreadableRow
 from shared.domain.trades import Source, Trade
 from shared.exchanges.kit.wire import decode_json
 from shared.storage import quarantine
-from shared.storage.trades_sql import INSERT_NEW, MERGE_KNOWN
+from shared.storage.trades_sql import FIND_FEEDS, INSERT_NEW, MERGE_KNOWN
 from shared.storage.values import Db, json_text, moment
 
 
@@ -128,28 +128,35 @@ def encode_rows(rows: Sequence[Any]) -> str:
     return json_text(rows)
 
 
-def record_trades(db: Db, rows: bytes | str | Sequence[Any], source: Source) -> Recorded:
+def record_trades(
+    db: Db, rows: bytes | str | Sequence[Any], source: Source, *, with_lines: bool = True
+) -> Recorded:
     """Store a batch of rows (`trade_row`), of any number of connections, all from one source, in one transaction.
 
+    `with_lines`: whether `fresh` is wanted; old history needs none, and is stored a fifth faster without.
     Any order and any repetition gives the same table. Raises `psycopg.OperationalError` when Postgres is gone
     (`pool.borrow` makes it `StoreUnavailable`); a row that cannot be stored is quarantined and never raises.
     """
     text = rows.decode() if isinstance(rows, bytes) else rows if isinstance(rows, str) else encode_rows(rows)
     try:
         with db.transaction():
-            return _record(db, text, source)
+            return _record(db, text, source, with_lines)
     except (psycopg.DataError, psycopg.IntegrityError, psycopg.NotSupportedError) as error:
-        return _halved(db, text, source, error)
+        return _halved(db, text, source, with_lines, error)
 
 
-def _record(db: Db, text: str, source: Source) -> Recorded:
-    found = db.execute(INSERT_NEW, {"rows": text, "source": source.value}).fetchone()
+def _record(db: Db, text: str, source: Source, with_lines: bool) -> Recorded:
+    arguments = {"rows": text, "source": source.value, "with_lines": with_lines}
+    found = db.execute(INSERT_NEW, arguments).fetchone()
     assert found is not None
-    told, unknown, new_ids, lines = found
+    told, unknown, new_ids, lines, feeds = found
     recorded = Recorded(new=len(new_ids), refused=unknown, new_ids=tuple(new_ids), fresh=_by_user(lines))
+    if feeds:
+        db.execute(FIND_FEEDS, {"connection_ids": [each[0] for each in feeds], "feeds": [each[1] for each in feeds]})
     if told == unknown + len(new_ids):
         return recorded
-    found = db.execute(MERGE_KNOWN, {"rows": text, "source": source.value, "new_ids": new_ids}).fetchone()
+    # Planned each time: a plan made while the table was small would read all of it when it is large.
+    found = db.execute(MERGE_KNOWN, {**arguments, "new_ids": new_ids}, prepare=False).fetchone()
     assert found is not None
     confirmed, repeated, contradicted, lines = found
     return recorded.plus(
@@ -161,7 +168,7 @@ def _by_user(lines: Sequence[tuple[str, str]] | None) -> dict[UUID, str]:
     return {UUID(user_id): text for user_id, text in lines or ()}
 
 
-def _halved(db: Db, text: str, source: Source, error: psycopg.Error) -> Recorded:
+def _halved(db: Db, text: str, source: Source, with_lines: bool, error: psycopg.Error) -> Recorded:
     """One row of the batch is poison: find it, quarantine it, store the others."""
     try:
         rows = decode_json(text)
@@ -171,8 +178,8 @@ def _halved(db: Db, text: str, source: Source, error: psycopg.Error) -> Recorded
         rows = [rows]
     if len(rows) > 1:
         middle = len(rows) // 2
-        first = record_trades(db, rows[:middle], source)
-        return first.plus(record_trades(db, rows[middle:], source))
+        first = record_trades(db, rows[:middle], source, with_lines=with_lines)
+        return first.plus(record_trades(db, rows[middle:], source, with_lines=with_lines))
     reason = error.diag.message_primary or type(error).__name__
     for row in rows:
         quarantine.record(db, [quarantine.Item.of_row(row, source=source.value, reason=f"cannot be stored: {reason}")])

@@ -1,4 +1,4 @@
-"""The two statements that store trades, apart from the code because they are long."""
+"""The statements that store trades, apart from the code because they are long."""
 
 _COLUMNS = (
     ("connection_id", "uuid"),
@@ -69,29 +69,31 @@ fresh AS (
     ORDER BY connection_id, identity, place
     ON CONFLICT (connection_id, identity) DO NOTHING
     RETURNING *
-),
-found AS (
-    INSERT INTO sync_coverage (connection_id, feed, product, market_id)
-    SELECT DISTINCT connection_id, feed, split_part(feed, ':', 1), split_part(feed, ':', 2)
-    FROM incoming
-    WHERE is_known AND feed IS NOT NULL AND NOT EXISTS (
-        SELECT FROM sync_coverage known
-        WHERE known.connection_id = incoming.connection_id AND known.feed = incoming.feed AND NOT known.is_sweep
-    )
-    ORDER BY connection_id, feed
-    ON CONFLICT (connection_id, feed) DO UPDATE SET is_sweep = false, due_at = now()
-    RETURNING connection_id
-),
-woken AS (
-    UPDATE duties SET due_at = least(due_at, now())
-    FROM user_exchange_connections c
-    WHERE duty = 'backfill' AND duties.connection_id IN (SELECT connection_id FROM found)
-      AND c.id = duties.connection_id AND c.is_active AND c.sync_status NOT IN ('suspended', 'parked', 'closed')
 )
 SELECT (SELECT count(*) FROM incoming),
        (SELECT count(*) FROM incoming WHERE NOT is_known),
        (SELECT coalesce(array_agg(id ORDER BY id), '{{}}') FROM fresh),
-       {_lines_by_user("fresh")}
+       {_lines_by_user("fresh WHERE %(with_lines)s::boolean")},
+       (SELECT array_agg(DISTINCT ARRAY[connection_id::text, feed]) FROM incoming
+        WHERE is_known AND feed IS NOT NULL AND NOT EXISTS (
+            SELECT FROM sync_coverage known
+            WHERE known.connection_id = incoming.connection_id AND known.feed = incoming.feed AND NOT known.is_sweep))
+"""
+
+# A market that a stream mentions first, or that was only swept until now, is read from its beginning.
+FIND_FEEDS = """
+WITH found AS (
+    INSERT INTO sync_coverage (connection_id, feed, product, market_id)
+    SELECT connection_id, feed, split_part(feed, ':', 1), split_part(feed, ':', 2)
+    FROM unnest(%(connection_ids)s::uuid[], %(feeds)s::text[]) AS told (connection_id, feed)
+    ORDER BY connection_id, feed
+    ON CONFLICT (connection_id, feed) DO UPDATE SET is_sweep = false, due_at = now()
+    RETURNING connection_id
+)
+UPDATE duties SET due_at = least(due_at, now())
+FROM user_exchange_connections c
+WHERE duty = 'backfill' AND duties.connection_id IN (SELECT connection_id FROM found)
+  AND c.id = duties.connection_id AND c.is_active AND c.sync_status NOT IN ('suspended', 'parked', 'closed')
 """
 
 _REPLACED = ", ".join(
@@ -178,5 +180,5 @@ kept AS (
 SELECT (SELECT count(*) FROM merged),
        (SELECT count(*) FROM compared WHERE NOT wins AND differs = ''),
        (SELECT count(*) FROM compared WHERE differs <> ''),
-       {_lines_by_user("merged WHERE was_provisional AND NOT provisional")}
+       {_lines_by_user("merged WHERE was_provisional AND NOT provisional AND %(with_lines)s::boolean")}
 """
