@@ -231,10 +231,10 @@ def _make_weather(world: World, asked: _Asked) -> Any:
     if name not in NAMES:
         raise Mistaken(f"there is no weather {name!r}; there are {', '.join(NAMES)}, storm and clear")
     account = None if asked.get("account") is None else asked.account()
-    exchange = account.exchange if account else (None if asked.get("exchange") is None else asked.exchange().id)
+    place = account.exchange if account else (None if asked.get("exchange") is None else asked.exchange().id)
     known = {"name", "exchange", "account", "seconds"}
     options = {key: value for key, value in asked.body.items() if key not in known}
-    world.play(name, exchange, account, asked.number("seconds"), **options)
+    world.play(name, place, account, asked.number("seconds"), **options)
     return _see_weather(world, asked)
 
 
@@ -264,7 +264,8 @@ def _change_account(world: World, asked: _Asked) -> Any:
     if "addresses" in asked.body:
         account.addresses = list(asked.body["addresses"])
     if "expires_ms" in asked.body:
-        account.expires_ms = asked.body["expires_ms"]
+        expires = asked.number("expires_ms")
+        account.expires_ms = None if expires is None else int(expires)
     if "mode" in asked.body:
         modes = world.exchanges[account.exchange].dialect.modes
         if asked.body["mode"] not in modes:
@@ -293,16 +294,15 @@ def _replay(world: World, asked: _Asked) -> Any:
     status = int(asked.number("status", 200) or 200)
     headers = {str(key): str(value) for key, value in (asked.get("headers") or {}).items()}
     uid = None if asked.get("account") is None else asked.account().uid
-    for _ in range(1):
-        exchange.replays.append(
-            Replay(
-                method=str(asked.get("method", "GET")).upper(),
-                path=asked.need("path"),
-                response=Response(status=status, body=raw, headers=headers),
-                times=int(asked.number("times", 1) or 1),
-                account=uid,
-            )
+    exchange.replays.append(
+        Replay(
+            method=str(asked.get("method", "GET")).upper(),
+            path=asked.need("path"),
+            response=Response(status=status, body=raw, headers=headers),
+            times=int(asked.number("times", 1) or 1),
+            account=uid,
         )
+    )
     return {"waiting": len(exchange.replays)}
 
 

@@ -51,7 +51,7 @@ DAY_MS = 86_400_000
 
 
 class Refusal(Exception):
-    """Ends a call with this answer."""
+    """Ends a call with this answer. A dialect's own errors may derive from it."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -250,6 +250,9 @@ class Dialect:
         """API key, secret and passphrase of a new account."""
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
         return "".join(dice.choices(letters, k=64)), "".join(dice.choices(letters, k=64)), ""
+
+    def prepare(self, account: Account, dice: Random) -> None:
+        """Whatever else a new account needs: other wallets' deposits, another kind of key."""
 
     def uid(self, dice: Random) -> str:
         return str(dice.randint(10_000_000, 999_999_999))

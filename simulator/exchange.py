@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from simulator.clock import Clock
 from simulator.dialect import Call, Conversation, Dialect, Event, OrderFilled, Refusal, Route, SocketRoute
@@ -184,6 +185,7 @@ class Exchange:
             details={"discount": dice.random() < 0.5, **(details or {})},
         )
         account.created_ms = now - 700 * 86_400_000
+        self.dialect.prepare(account, dice)
         self.accounts[account.name] = account
         self.by_key[account.api_key] = self.by_uid[account.uid] = account
         self._first_deposits(account)
@@ -334,7 +336,7 @@ class Exchange:
                 replay.times -= 1
                 if replay.times <= 0:
                     self.replays.remove(replay)
-                return replay.response
+                return replace(replay.response, headers=dict(replay.response.headers))
         return None
 
     def replay_on_sockets(self, account: Account, message: dict[str, Any]) -> int:

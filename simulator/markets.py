@@ -44,9 +44,9 @@ DOLLARS = {coin.name: coin.dollars for coin in COINS} | {
 """What one of a coin is worth, roughly: sizes of orders and first deposits are made from it."""
 
 PAIRS: tuple[tuple[str, str, str, str], ...] = (
-    ("ETH", "BTC", "0.00001", "0.0001"),
-    ("SOL", "BTC", "0.0000001", "0.001"),
-    ("BNB", "BTC", "0.000001", "0.001"),
+    ("ETH", "BTC", "0.00001", "0.001"),
+    ("SOL", "BTC", "0.000001", "0.01"),
+    ("BNB", "BTC", "0.000001", "0.01"),
     ("BTC", "USDC", "0.01", "0.00001"),
     ("ETH", "USDC", "0.01", "0.0001"),
     ("BTC", "EUR", "0.01", "0.00001"),

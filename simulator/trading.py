@@ -1,6 +1,7 @@
 """Makes trades: orders, their executions, fees and what they do to balances. Seeded, live or long ago."""
 
 from decimal import ROUND_DOWN, Decimal
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -286,7 +287,7 @@ class Trader:
         one = float(market.quote_cost(Decimal(1), price))
         worth = market.base if market.product == INVERSE else market.quote
         steps = dollars / (one * float(DOLLARS.get(worth, 1)) * float(market.step))
-        return max(1, round(steps)) * market.step
+        return market.step * Decimal(max(1, round(steps)))
 
     def _affordable(self, account: Account, market: Market, size: Decimal, price: Decimal) -> str:
         side = "buy" if self.dice.random() < 0.5 else "sell"
@@ -310,7 +311,7 @@ class Trader:
             return [size]
         cuts = sorted({self.dice.randint(1, steps - 1) for _ in range(wanted - 1)})
         bounds = [0, *cuts, steps]
-        parts = [(after - before) * market.step for before, after in zip(bounds, bounds[1:], strict=False)]
+        parts = [(after - before) * market.step for before, after in pairwise(bounds)]
         parts[-1] += size - sum(parts)
         return parts
 

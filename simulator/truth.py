@@ -157,7 +157,7 @@ class Fill(Struct, kw_only=True, eq=False, gc=False):
             "amount": plain(self.amount),
             "contracts": None if market.product == SPOT else plain(self.size),
             "cost": plain(self.cost),
-            "fees": [{"amount": plain(fee.amount), "currency": fee.currency} for fee in self.fees],
+            "fees": [{"amount": plain(fee.amount), "currency": fee.currency} for fee in self.fees if fee.amount],
             "taker_or_maker": "maker" if self.maker else "taker",
             "timestamp_ms": self.timestamp_ms,
             "kind": self.kind,
