@@ -124,8 +124,8 @@ def demo(
             "SIMULATOR_URL": simulator.url,
             "WEB_HOST": "127.0.0.1",
             "PUBLIC_URL": f"http://127.0.0.1:{chosen}",
-            "BALANCE_EVERY": "00:00:20",
-            "CATCH_UP_EVERY": "00:01:00",
+            "BALANCE_EVERY": "20s",
+            "CATCH_UP_EVERY": "1m",
         },
     ) as desk:
         logins = _start(desk, simulator, wanted)
@@ -313,7 +313,8 @@ def _chosen_exchanges(text: str) -> tuple[str, ...]:
 
 
 def _modules(folder: Path) -> set[str]:
-    return {entry.stem for entry in folder.iterdir() if entry.suffix == ".py" or (entry / "__init__.py").exists()}
+    files = (entry for entry in folder.iterdir() if entry.suffix == ".py" or (entry / "__init__.py").exists())
+    return {file.stem for file in files if not file.stem.startswith("_")}
 
 
 def _refuse_unwritable(report: Path) -> None:

@@ -9,14 +9,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import redis
-
 from cli.connecting import connect
 from shared.domain.errors import TradeSyncError
-from shared.events import publish
 from shared.events.kinds import ConnectionChanged
+from shared.events.publish import publish
 from shared.gateway import Gateway
-from shared.settings import Settings
+from shared.queue.wire import open_wire
+from shared.settings import read_settings
 from shared.storage import connections, users
 from shared.storage.pool import open_pool
 from shared.storage.users import User
@@ -30,13 +29,13 @@ AT_ONCE = 8
 def main() -> int:
     """Enrol who is not enrolled yet. 1 when an account could not be connected; each says why."""
     wanted = json.load(sys.stdin)
-    settings = Settings()
+    settings = read_settings()
     vault = Vault(settings.credentials_key.get_secret_value())
     gateway = Gateway(simulator_url=settings.simulator_url)
     failures: list[str] = []
     with (
         open_pool(settings.database_url.get_secret_value(), kind="enrol", size=AT_ONCE) as pool,
-        redis.Redis.from_url(settings.redis_url.get_secret_value()) as wire,
+        open_wire(settings.redis_url.get_secret_value(), verify_tls=settings.redis_tls_verify) as wire,
         ThreadPoolExecutor(AT_ONCE) as threads,
     ):
         with pool.connection() as db:

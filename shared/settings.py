@@ -1,10 +1,27 @@
 """Every environment variable, once. Read at each process's root and handed in; nothing else reads the environment."""
 
+import re
+import sys
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _span(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _SPAN.fullmatch(value.strip())
+    if not found:
+        raise ValueError("write a span of time as 15s, 5m, 1h or 90d")
+    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+
+
+Span = Annotated[timedelta, BeforeValidator(_span)]
 
 
 class Settings(BaseSettings):
@@ -42,23 +59,21 @@ class Settings(BaseSettings):
         default=(),
         description="Which queues this worker serves, comma separated: writes,live,balances,history. Empty: all.",
     )
-    balance_every: timedelta = Field(default=timedelta(seconds=60), description="How often balances are read.")
-    catch_up_every: timedelta = Field(
+    balance_every: Span = Field(default=timedelta(seconds=60), description="How often balances are read.")
+    catch_up_every: Span = Field(
         default=timedelta(minutes=5),
         description="How often history is read up to now while the stream is live.",
     )
-    poll_every: timedelta = Field(
+    poll_every: Span = Field(
         default=timedelta(seconds=15),
         description="How often history is read up to now while no stream is live.",
     )
-    recheck_every: timedelta = Field(default=timedelta(days=1), description="How often the last day is read again.")
-    sweep_every: timedelta = Field(
+    recheck_every: Span = Field(default=timedelta(days=1), description="How often the last day is read again.")
+    sweep_every: Span = Field(
         default=timedelta(days=7), description="How often markets that never traded are asked again."
     )
-    key_check_every: timedelta = Field(
-        default=timedelta(days=1), description="How often a key's powers are asked again."
-    )
-    discovery_every: timedelta = Field(
+    key_check_every: Span = Field(default=timedelta(days=1), description="How often a key's powers are asked again.")
+    discovery_every: Span = Field(
         default=timedelta(hours=1), description="How often newly traded markets are looked for."
     )
     queue_depth_limit: int = Field(
@@ -66,7 +81,7 @@ class Settings(BaseSettings):
     )
     stream_enabled: bool = Field(default=True, description="Whether this streamer takes connections.")
     stream_capacity: int = Field(default=5_000, ge=1, description="The most connections one streamer takes.")
-    stream_lease: timedelta = Field(
+    stream_lease: Span = Field(
         default=timedelta(seconds=12), description="How long a streamer's claim lasts unrenewed."
     )
     connect_budget: bool = Field(
@@ -95,9 +110,9 @@ class Settings(BaseSettings):
         default="",
         description="Send all exchange traffic to this simulator instead. Never set it in production.",
     )
-    keep_sessions: timedelta = Field(default=timedelta(days=90), description="How long ended sync sessions are kept.")
-    keep_events: timedelta = Field(default=timedelta(days=30), description="How long events and ended jobs are kept.")
-    keep_quarantine: timedelta = Field(
+    keep_sessions: Span = Field(default=timedelta(days=90), description="How long ended sync sessions are kept.")
+    keep_events: Span = Field(default=timedelta(days=30), description="How long events and ended jobs are kept.")
+    keep_quarantine: Span = Field(
         default=timedelta(days=365),
         description="How long resolved quarantine is kept; unresolved is kept for good.",
     )
@@ -120,3 +135,19 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def read_settings() -> Settings:
+    """Read them at a process's root. Where they are wrong the process ends: one line for each variable, no values."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+            name = str(problem["loc"][0]) if problem["loc"] else ""
+            if problem["type"] == "missing":
+                lines.append(f"{name.upper()} is missing. {Settings.model_fields[name].description}")
+            else:
+                lines.append(f"{name.upper()} is wrong: {problem['msg'].removeprefix('Value error, ')}.")
+        lines.append("Settings come from the environment or from a file .env; .env.example explains them all.")
+        sys.exit("\n".join(lines))
