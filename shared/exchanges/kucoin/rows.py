@@ -135,6 +135,7 @@ def trade_from_unified_execution(row: Row, product: Product | None, markets: Mar
         taker_or_maker=_role(row, "liquidityRole"),
         timestamp_ms=moment(row, "executionTime"),
         kind=choice(row, "fillType", _UNIFIED_KINDS),
+        is_unified=True,
     )
 
 
@@ -206,6 +207,7 @@ def trade_from_told_execution(data: Row, product: Product | None, markets: Marke
         timestamp_ms=moment(data, "E"),
         kind=choice(data, "fT", _UNIFIED_KINDS) if "fT" in data else Kind.TRADE,
         provisional=optional_decimal(data, "f") is None or "fT" not in data,
+        is_unified=True,
     )
 
 
@@ -226,6 +228,7 @@ def _trade(
     timestamp_ms: int,
     kind: Kind = Kind.TRADE,
     provisional: bool = False,
+    is_unified: bool = False,
 ) -> Trade:
     own_side = side(row, side_field)
     amount, contracts, worth = _amounts(market, price, size)
@@ -235,12 +238,12 @@ def _trade(
         product=product,
         exchange_trade_id=trade_id,
         # Margin orders trade in the spot book, and the sockets do not tell them apart: one shelf for both. A
-        # unified account's socket knows no order for liquidations and the like, so only trades name theirs.
+        # unified account's socket knows no order for liquidations and the like, so only its trades name theirs.
         identity=identity(
             "futures" if contracts is not None else "spot",
             market.id,
             trade_id,
-            (order_id or "") if kind is Kind.TRADE else "",
+            "" if is_unified and kind is not Kind.TRADE else order_id or "",
             own_side,
         ),
         order_id=order_id,
