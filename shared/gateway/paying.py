@@ -29,21 +29,23 @@ class Purse(Struct, frozen=True):
         weight = request.weight if request.weight is not None else request.endpoint.weight
         if weight is None:
             weight = ccxt_ms * pool.capacity / pool.per_ms
-        whom = account if pool.scope == "account" else None
+        due = [(pool, weight), *((pool_named(exchange, name), 1.0) for name in request.endpoint.also)]
         waited = 0
-        while True:
+        while due:
             now = self.now_ms()
-            wait = self.budget.take(exchange.id, account, pool, weight, lane=lane, now_ms=now, egress=egress)
+            wait = self.budget.take(exchange.id, account, *due[0], lane=lane, now_ms=now, egress=egress)
             if wait <= 0:
-                return weight
+                del due[0]
+                continue
             if waited + wait > self.patience_ms:
                 raise RateLimited(
                     f"The request allowance of {exchange.title} is used up for now.",
                     until_ms=now + wait,
-                    scope="address" if whom is None else "account",
+                    scope=due[0][0].scope,
                 )
             self.sleep(wait / 1000)
             waited += wait
+        return weight
 
 
 def pool_of(exchange: Exchange, endpoint: Endpoint) -> Pool:

@@ -2,8 +2,9 @@
 
 Trade ids of a symbol rise with time, so `fromId` walks forward without windows, ties or clock skew. What a
 feed remembers are marks, pairs of (moment, id) seen on the way: a stretch is read from the last mark before it,
-or from the very beginning. Futures have no beginning to walk from (only three months are served), so there the
-first trade is looked for in windows of seven days.
+or from the very beginning. A short young stretch is asked for by time instead: one page that is not full proves
+it. Futures have no beginning to walk from (only three months are served), so there the first trade is looked for
+in windows of seven days.
 """
 
 from collections.abc import Mapping
@@ -38,6 +39,7 @@ _MONTH = 30 * DAY
 _FUTURES_REACH = 90 * DAY - 300_000
 # Two trades whose ids and times stand in different orders are at most this far apart.
 _SLACK = 60_000
+_NEAR = 600_000
 _INCOME_PAGES = 20
 
 
@@ -59,15 +61,25 @@ def reach(feed: Feed, account: Account, now_ms: int) -> int:
 
 
 def slice_(feed: Feed, gap: Window, memory: Mapping[str, Any], account: Account, now_ms: int) -> Slice:
-    """The whole gap by id where an id before it is known (on spot 0 always is), else seven days by time."""
-    del account, now_ms
-    before = [number for moment, number in _marks(memory) if moment < gap.since - _SLACK]
-    if before:
-        return Slice(gap, {"from": max(before), "marks": _marks(memory)})
-    if feed.product is Product.SPOT:
-        return Slice(gap, {"from": 0, "marks": _marks(memory)})
+    """By id from a mark shortly before the gap; by time where the gap is short and young; else by id from afar.
+
+    Old windows of time are not trusted on spot: there are reports of empty ones where ids find trades.
+    """
+    del account
+    is_spot = feed.product is Product.SPOT
+    marks = _marks(memory)
+    before = max((mark for mark in marks if mark[0] < gap.since - _SLACK), default=None)
+    span = gap.until - gap.since
+    is_near = before is not None and gap.since - before[0] <= max(_NEAR, span)
+    is_short = span <= DAY and gap.since > now_ms - _MONTH if is_spot else span <= _WEEK
+    if is_short and not is_near:
+        return Slice(gap, {"from": None, "marks": marks})
+    if before is not None:
+        return Slice(gap, {"from": before[1], "marks": marks})
+    if is_spot:
+        return Slice(gap, {"from": 0, "marks": marks})
     window = Window(gap.since, min(gap.until, gap.since + _WEEK))
-    return Slice(window, {"from": None, "marks": _marks(memory)})
+    return Slice(window, {"from": None, "marks": marks})
 
 
 def ask(feed: Feed, part: Slice, cursor: Any, account: Account) -> Request:
