@@ -16,14 +16,15 @@ from simulator.weather import NAMES, STORM, forecast
 STEP_S = 0.005
 
 
-def find_dialects() -> dict[str, type[Dialect]]:
-    """Every dialect in this directory by its id."""
+def find_dialects(wanted: list[str] | None = None) -> dict[str, type[Dialect]]:
+    """Every dialect in this directory by its id, which is its module's name; only those `wanted`, if given."""
     found: dict[str, type[Dialect]] = {}
     for module in pkgutil.iter_modules(simulator.__path__):
-        if module.name != "__main__":
-            dialect = getattr(importlib.import_module(f"simulator.{module.name}"), "DIALECT", None)
-            if dialect is not None:
-                found[dialect.id] = dialect
+        if module.name == "__main__" or (wanted and module.name not in wanted):
+            continue
+        dialect = getattr(importlib.import_module(f"simulator.{module.name}"), "DIALECT", None)
+        if dialect is not None:
+            found[dialect.id] = dialect
     return found
 
 
@@ -35,11 +36,12 @@ class World:
     """The exchanges, and the hand that makes them trade."""
 
     def __init__(self, *, exchanges: list[str] | None, seed: int, clock: Clock) -> None:
-        dialects = find_dialects()
+        dialects = find_dialects(exchanges)
         wanted = exchanges or sorted(dialects)
         for name in wanted:
             if name not in dialects:
-                raise UnknownExchange(f"there is no exchange {name!r} here; there are {', '.join(sorted(dialects))}")
+                known = ", ".join(sorted(find_dialects()))
+                raise UnknownExchange(f"there is no exchange {name!r} here; there are {known}")
         self.seed = seed
         self.clock = clock
         self.exchanges = {name: Exchange(dialects[name], clock, seed) for name in wanted}
