@@ -150,5 +150,7 @@ def make_client(ccxt_id: str, config: Mapping[str, Any], door: Door) -> Client:
 class _NoSession:
     """Stands where ccxt expects a session: nothing goes out by it."""
 
+    headers: Mapping[str, str] = {}
+
     def close(self) -> None:
         """Nothing is open."""
