@@ -60,6 +60,7 @@ def connect(
             credentials=sealed.blob,
             key_version=sealed.key_version,
             key_fingerprint=vault.fingerprint(found.id, plain["api_key"]),
+            older_fingerprints=vault.fingerprints(found.id, plain["api_key"])[1:],
             report=report,
             label=label,
             region=account.region,

@@ -14,6 +14,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "demo": ("cli.demo:demo", "Run everything here against simulated exchanges."),
     "up": ("cli.up:up", "Run everything here for real keys."),
     "read": ("cli.read:read", "Read one raw message of an exchange and print what would be stored."),
+    "keys": ("cli.keys:keys", "The key that seals the users' API keys: make one, rotate, see how far that is."),
 }
 PROCESSES: dict[str, tuple[str, str]] = {
     "web": ("web", "Process: dashboard, HTTP interface, live feed."),

@@ -86,6 +86,7 @@ def add_connection(
     credentials: bytes,
     key_version: str,
     key_fingerprint: bytes,
+    older_fingerprints: Sequence[bytes] = (),
     report: KeyReport | None = None,
     label: str = "",
     region: str = "global",
@@ -94,10 +95,13 @@ def add_connection(
 ) -> None:
     """Store a new connection, with all its duties due now. Its id is made first, since the seal is bound to it.
 
-    Raises `BadInput` when this user has connected this key or this account already.
+    `older_fingerprints` are the key's under older key versions (`Vault.fingerprints`). Raises `BadInput` when
+    this user has connected this key or this account already.
     """
     try:
         with db.transaction():
+            if older_fingerprints and _is_connected(db, user_id, exchange, older_fingerprints):
+                raise BadInput("This API key is connected already.")
             db.execute(
                 """
                 INSERT INTO user_exchange_connections (
@@ -129,6 +133,17 @@ def add_connection(
         raise
     except psycopg.errors.ForeignKeyViolation as error:
         raise BadInput("There is no such user.") from error
+
+
+def _is_connected(db: Db, user_id: UUID, exchange: str, fingerprints: Sequence[bytes]) -> bool:
+    found = db.execute(
+        """
+        SELECT FROM user_exchange_connections
+        WHERE user_id = %s AND exchange_name = %s AND key_fingerprint = ANY (%s) AND removed_at IS NULL
+        """,
+        (user_id, exchange, list(fingerprints)),
+    )
+    return found.fetchone() is not None
 
 
 def find_connection(db: Db, connection_id: UUID) -> Connection | None:
