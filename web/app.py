@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.settings import Settings
 from shared.storage.pool import open_pool
-from web import door, health, live, metrics, pages
+from web import door, health, live, metrics, pages, presence
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -45,7 +45,7 @@ def create_app(settings: Settings) -> Starlette:
         app.state.templates = Jinja2Templates(directory=HERE / "templates")
         app.state.readiness = health.Readiness(settings, pool)
         app.state.attempts = door.Attempts()
-        async with hub.running():
+        async with hub.running(), presence.shown(pool):
             yield {}
         pool.close()
 

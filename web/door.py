@@ -8,8 +8,6 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,12 +16,12 @@ from starlette.responses import RedirectResponse, Response
 from shared.storage import audit, users
 from shared.storage.pool import Pool, borrow
 from shared.storage.users import User
+from shared.vault.passwords import is_password, spend_the_same_time
 
 COOKIE = "tradesync_session"
 FORM_COOKIE = "tradesync_form"
 SESSION = timedelta(days=14)
-HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)  # OWASP's figure for argon2id, read 2026-11
-_NOBODY = HASHER.hash(secrets.token_urlsafe(16))  # checked for unknown addresses, so that both cases take as long
+_LOCAL = {"127.0.0.1", "::1"}
 WRONG = "That e-mail address and password do not belong together."
 
 
@@ -62,7 +60,7 @@ async def log_in(request: Request) -> Response:
     email, password = str(form.get("email", "")), str(form.get("password", ""))
     check_form(request, str(form.get("csrf", "")))
     attempts: Attempts = request.app.state.attempts
-    keys = (f"address:{request.client.host if request.client else ''}", f"email:{email.lower()}")
+    keys = (f"address:{address(request)}", f"email:{email.lower()}")
     if attempts.is_blocked(*keys):
         return _form(request, "Too many failed attempts. Try again in a quarter of an hour.", email, status=429)
     token = await run_in_threadpool(_open_session, request.app.state.pool, email, password)
@@ -100,6 +98,23 @@ async def get_user(request: Request) -> User:
     return user
 
 
+def address(request: Request) -> str:
+    """Who asks. A router appends the real address to `X-Forwarded-For`; what stands before it anyone can write."""
+    told = request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+    return told or (request.client.host if request.client else "")
+
+
+def is_local(request: Request) -> bool:
+    """Whether a program on this machine asks, without a router between."""
+    return "x-forwarded-for" not in request.headers and request.client is not None and request.client.host in _LOCAL
+
+
+def is_https(request: Request) -> bool:
+    """Whether the browser speaks to us through TLS."""
+    public: str = request.app.state.settings.public_url
+    return public.startswith("https://") if public else request.headers.get("x-forwarded-proto") == "https"
+
+
 def form_token(request: Request) -> str:
     """What a form on this page must send back; it belongs to the browser's form cookie."""
     known: str | None = getattr(request.state, "form_token", None) or request.cookies.get(FORM_COOKIE)
@@ -130,31 +145,29 @@ def _form(request: Request, problem: str = "", email: str = "", *, status: int =
 
 
 def _set_cookie(request: Request, answer: Response, name: str, value: str, *, lasts: timedelta) -> None:
-    public = request.app.state.settings.public_url
-    secure = public.startswith("https://") if public else request.url.scheme == "https"
     answer.set_cookie(
-        name, value, max_age=int(lasts.total_seconds()), httponly=True, samesite="lax", secure=secure, path="/"
+        name,
+        value,
+        max_age=int(lasts.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=is_https(request),
+        path="/",
     )
 
 
 def _open_session(pool: Pool, email: str, password: str) -> str | None:
     with borrow(pool) as db:
         user = users.find_user(db, email)
-        hashed = users.password_hash(db, user.id) if user else _NOBODY
-    matches = is_password(hashed, password)
-    if user is None or not user.is_active or not matches:
+        stored = users.password_hash(db, user.id) if user else ""
+    if user is None:
+        spend_the_same_time()
+        return None
+    if not is_password(password, stored) or not user.is_active:
         return None
     with borrow(pool) as db:
         _note(db, user.id)
         return users.add_token(db, user.id, "session", lasts=SESSION)
-
-
-def is_password(hashed: str, password: str) -> bool:
-    """Whether this password made this hash."""
-    try:
-        return HASHER.verify(hashed, password)
-    except (VerificationError, InvalidHashError):
-        return False
 
 
 def _note(db: Any, user_id: UUID) -> None:

@@ -21,8 +21,7 @@ from shared.queue.wire import open_wire, wire_state
 from shared.settings import Settings
 from shared.storage import figures, processes
 from shared.storage.pool import Pool, borrow
-
-_LOCAL = {"127.0.0.1", "::1"}
+from web.door import is_local
 
 
 async def metrics(request: Request) -> Response:
@@ -39,7 +38,7 @@ def _check(request: Request) -> None:
         sent = request.headers.get("authorization", "")
         if not hmac.compare_digest(sent.encode(), f"Bearer {token}".encode()):
             raise HTTPException(403, "Send the bearer token that METRICS_TOKEN holds.")
-    elif request.client is None or request.client.host not in _LOCAL:
+    elif not is_local(request):
         raise HTTPException(403, "Set METRICS_TOKEN to read metrics from another machine.")
 
 
