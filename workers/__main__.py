@@ -6,7 +6,6 @@ Exit codes: 0 stopped as told, 1 killed or a setting cannot be read, 2 a setting
 
 import os
 import sys
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -20,8 +19,8 @@ from shared.logs import get_log, set_up
 from shared.queue.requests import QUEUES
 from shared.queue.wire import open_wire, wait_for_wire, wire_state
 from shared.settings import Settings, read_settings
-from shared.storage import schema
-from shared.storage.pool import borrow, open_pool, wait_until_ready
+from shared.storage.pool import open_pool
+from shared.storage.ready import NotMigrated, wait_until_migrated
 from shared.vault import Vault
 
 PATIENCE = timedelta(seconds=30)
@@ -47,17 +46,13 @@ def _refused(settings: Settings) -> int | None:
     except BadInput as error:
         log.error("process.refused", reason=str(error))  # noqa: TRY400 — the sentence says all
         return 2
-    except _NotMigrated as error:
+    except NotMigrated as error:
         log.error("process.refused", reason=str(error))  # noqa: TRY400 — the sentence says all
         return 4
     except (StoreUnavailable, WireUnavailable) as error:
         log.error("process.refused", reason=str(error))  # noqa: TRY400 — the sentence says all
         return 3
     return None
-
-
-class _NotMigrated(Exception):
-    pass
 
 
 def _check(settings: Settings) -> None:
@@ -71,23 +66,9 @@ def _check(settings: Settings) -> None:
             log.warning("wire.endangered", reason=sentence)
     pool = open_pool(settings.database_url.get_secret_value(), kind="worker", size=1, pooler=settings.database_pooler)
     try:
-        wait_until_ready(pool, PATIENCE.total_seconds())
-        _wait_for_migrations(pool)
+        wait_until_migrated(pool, patience=PATIENCE, tell=lambda reason: log.warning("store.waiting", reason=reason))
     finally:
         pool.close()
-
-
-def _wait_for_migrations(pool: Any) -> None:
-    """A release may be migrating right now."""
-    deadline = time.monotonic() + PATIENCE.total_seconds()
-    while True:
-        with borrow(pool) as db:
-            if schema.is_current(db):
-                return
-        if time.monotonic() > deadline:
-            raise _NotMigrated("The database is not at the newest migration: run `tradesync migrate`.")
-        log.warning("store.waiting_for_migrations")
-        time.sleep(1)
 
 
 def _arguments(settings: Settings) -> Any:

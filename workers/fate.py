@@ -15,11 +15,9 @@ A job that ended its worker three times is parked by `storage.jobs`, and with it
 """
 
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
-from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 
 from shared.domain.errors import (
@@ -37,7 +35,7 @@ from shared.domain.errors import (
 from shared.events.kinds import ConnectionChanged
 from shared.logs import bound, get_log
 from shared.queue.consumer import PutBack
-from shared.queue.layout import REQUESTS
+from shared.queue.layout import make_request
 from shared.queue.requests import CatchUp, CheckKey, Request, SyncBalances, SyncHistory, WriteTrades
 from shared.storage import connections, due, events, jobs, quarantine
 from shared.storage.jobs import Claim, Queued
@@ -196,7 +194,7 @@ def _send(desk: Desk, queued: Queued | None) -> None:
     if queued is None or queued.connection_id is None:
         return
     try:
-        desk.send(made(queued.request, queued.connection_id, queued.arguments))
+        desk.send(make_request(queued.request, queued.connection_id, queued.arguments))
     except WireUnavailable as error:
         # It is on record; the scheduler sends what waits in vain.
         log.warning("job.not_sent", reason=str(error))
@@ -204,19 +202,10 @@ def _send(desk: Desk, queued: Queued | None) -> None:
         log.error("job.not_sent", reason=str(error))  # noqa: TRY400 — the sentence says all
 
 
-def made(name: str, connection_id: UUID, arguments: Mapping[str, Any]) -> Request:
-    """The request that a job on record stands for. Raises `BadInput` when it cannot be read."""
-    try:
-        request: Request = msgspec.convert({**arguments, "connection_id": connection_id}, REQUESTS[name])
-    except (KeyError, msgspec.ValidationError) as error:
-        raise BadInput(f"The job {name} on record cannot be read: {error}.") from error
-    return request
-
-
 def request_of(claim: Claim) -> Request:
     """The claimed job's request."""
     assert claim.connection_id is not None
-    return made(claim.request, claim.connection_id, claim.arguments)
+    return make_request(claim.request, claim.connection_id, claim.arguments)
 
 
 def arguments_of(request: JobRequest) -> dict[str, Any]:

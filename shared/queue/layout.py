@@ -10,13 +10,15 @@ This is dramatiq's own layout, and dramatiq's own clients may be used too.
 """
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 
 from shared.domain.errors import BadInput
-from shared.queue.requests import QUEUES, CatchUp, CheckKey, Request, SyncBalances, SyncHistory, WriteTrades
+from shared.queue.requests import CatchUp, CheckKey, Request, SyncBalances, SyncHistory, WriteTrades
 
 NAMESPACE = "dramatiq"
 REQUESTS: dict[str, type[Request]] = {
@@ -110,23 +112,18 @@ def read_request(name: str, arguments: bytes | msgspec.Raw) -> Request:
     return request
 
 
+def make_request(name: str, connection_id: UUID, arguments: Mapping[str, Any]) -> Request:
+    """The request that a job on record stands for. Raises `BadInput` when it cannot be read."""
+    try:
+        request: Request = msgspec.convert({**arguments, "connection_id": connection_id}, REQUESTS[name])
+    except (KeyError, msgspec.ValidationError) as error:
+        raise BadInput(f"The job {name} on record cannot be read: {error}.") from error
+    return request
+
+
 def _check_window(request: SyncHistory) -> None:
     since, until = request.since_ms, request.until_ms
     if until is not None and since is None:
         raise BadInput("A range needs its beginning: since_ms is missing.")
     if since is not None and until is not None and since >= until:
         raise BadInput("The range is the wrong way round: since_ms must be before until_ms.")
-
-
-__all__ = [
-    "NAMESPACE",
-    "QUEUES",
-    "REQUESTS",
-    "Body",
-    "Envelope",
-    "bodies_key",
-    "body_of",
-    "ids_key",
-    "read_envelope",
-    "read_request",
-]

@@ -1,0 +1,5 @@
+"""The scheduler's duties, one file each: `EVERY` says how often, `run(desk)` does it once and may be repeated."""
+
+from scheduler.duties import key_notices, prune, queue_due, rescue_jobs, resend_lost, sweep_sessions, watch_wire
+
+ALL = (queue_due, rescue_jobs, resend_lost, sweep_sessions, watch_wire, key_notices, prune)
