@@ -13,6 +13,16 @@ from cli.running import running_environment
 WORDS: dict[str, tuple[str, str]] = {
     "demo": ("cli.demo:demo", "Run everything here against simulated exchanges."),
     "up": ("cli.up:up", "Run everything here for real keys."),
+    "user": ("cli.people:user", "The people who may come in: add, list, password, token, keep, remove."),
+    "connect": ("cli.accounts:connect", "Connect an account at an exchange with a read-only key."),
+    "connections": ("cli.accounts:connections_command", "List the connections and how they are."),
+    "test": ("cli.accounts:test", "Ask the exchange what a connection's key may do."),
+    "resume": ("cli.accounts:resume", "Try a suspended or parked connection again."),
+    "remove": ("cli.accounts:remove", "End a connection; its trades stay."),
+    "sync": ("cli.syncing:sync", "Have history read now, or a stretch of it again."),
+    "status": ("cli.status:status", "Show how everything is, and what is proven."),
+    "trades": ("cli.trades:trades", "Show or export stored trades."),
+    "doctor": ("cli.doctor:doctor", "Look at settings, servers, clocks and limits, and say what to do."),
     "read": ("cli.read:read", "Read one raw message of an exchange and print what would be stored."),
     "keys": ("cli.keys:keys", "The key that seals the users' API keys: make one, rotate, see how far that is."),
 }
