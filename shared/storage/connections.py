@@ -114,8 +114,6 @@ def add_connection(
                     *([product.value for product in products], region, trade_allowed, egress_proxy),
                 ),
             )
-            if report is not None:
-                record_key_report(db, connection_id, report)
             db.execute(
                 """
                 INSERT INTO duties (connection_id, duty, due_at)
@@ -125,6 +123,8 @@ def add_connection(
                 """,
                 (connection_id, list(DUTIES)),
             )
+            if report is not None:
+                record_key_report(db, connection_id, report)
     except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name == "connections_key":
             raise BadInput("This API key is connected already.") from error
