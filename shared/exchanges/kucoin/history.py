@@ -91,9 +91,7 @@ def ask(feed: Feed, slice_: Slice, cursor: Any, account: Account) -> Request:
     return Request(endpoint, params | (cursor or {}))
 
 
-def read(  # noqa: PLR0917 — the contract calls it so
-    feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Account, markets: Markets
-) -> Page:
+def read(feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Account, markets: Markets) -> Page:
     """One page, read. The window is proven by its last page only: rows of one instant may stand on two pages."""
     data = answer.data.get("data") if isinstance(answer.data, Mapping) else None
     items = data.get("items") if isinstance(data, Mapping) else None
