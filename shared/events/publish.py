@@ -11,6 +11,8 @@ import redis.asyncio
 
 from shared.events.kinds import Sent
 
+AsyncWire = redis.asyncio.Redis  # what `shared.queue.wire.open_async_wire` opens
+
 _QUIET_SECONDS = 2.0
 _encode = msgspec.json.Encoder().encode
 _quiet_until: "WeakKeyDictionary[object, float]" = WeakKeyDictionary()
@@ -39,7 +41,7 @@ def publish(client: redis.Redis, *events: Sent, clock: Callable[[], float] = tim
 
 
 async def publish_soon(
-    client: "redis.asyncio.Redis", *events: Sent, clock: Callable[[], float] = time.monotonic
+    client: AsyncWire, *events: Sent, clock: Callable[[], float] = time.monotonic
 ) -> bool:
     """The same as `publish` on an event loop."""
     if not events or clock() < _quiet_until.get(client, 0.0):

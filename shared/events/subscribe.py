@@ -5,13 +5,13 @@ Each time it begins to hear it gives `Missed`, because what was said before is g
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator
 
 import msgspec
 import redis
-import redis.asyncio
 
 from shared.events.kinds import Event, Missed, Sent
+from shared.events.publish import AsyncWire
 
 _ALIVE_SECONDS = 1.0  # how long one read waits; also how soon a reader that stops is noticed
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0
@@ -20,7 +20,7 @@ _decoder = msgspec.json.Decoder(Sent)
 
 def subscribe(
     client: redis.Redis, *channels: str, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[Event | None]:
+) -> Generator[Event | None, None, None]:
     """Events of these channels; None about every second when nothing is said, so that the reader can look around."""
     pause = _FIRST_PAUSE
     while True:
@@ -37,7 +37,7 @@ def subscribe(
             pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-async def subscribe_soon(client: "redis.asyncio.Redis", *channels: str) -> AsyncIterator[Event]:
+async def subscribe_soon(client: AsyncWire, *channels: str) -> AsyncGenerator[Event, None]:
     """Events of these channels, on an event loop. Close it (`aclosing`) or cancel its reader to end it."""
     pause = _FIRST_PAUSE
     while True:

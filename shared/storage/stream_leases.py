@@ -238,3 +238,11 @@ def fair_shares(total: int, rooms: Mapping[UUID, int], held: Mapping[UUID, int])
         shares[holder] = min(rooms[holder], -(-left // (len(rooms) - at)))
         left -= shares[holder]
     return shares
+
+
+def streamed_exchanges(db: Db) -> frozenset[str]:
+    """The exchanges that have connections which are not removed: their prices are followed."""
+    rows = db.execute(
+        "SELECT DISTINCT exchange_name FROM user_exchange_connections WHERE is_active AND removed_at IS NULL"
+    ).fetchall()
+    return frozenset(row[0] for row in rows)
