@@ -1,13 +1,11 @@
 """Asks the exchange again what a key may do and which mode its account is in; a key that gained power is frozen."""
 
-from shared.domain.connections import KeyReport, Verdict
-from shared.domain.errors import KeyTooPowerful, PermissionMissing
+from shared.domain.keys import guard
 from shared.events.kinds import ConnectionChanged
 from shared.exchanges import load
 from shared.logs import get_log
 from shared.queue.requests import CheckKey
 from shared.storage import connections, jobs
-from shared.storage.connections import Connection
 from shared.storage.jobs import Claim
 from shared.storage.pool import borrow
 from workers.desk import Desk
@@ -45,19 +43,7 @@ def detect(desk: Desk, claim: Claim, told: Told) -> None:
         told["mode"] = report.mode
         log.warning("connection.mode_changed", mode=report.mode, before=connection.account_mode)
         desk.tell(ConnectionChanged(connection_id=connection.id))
-    judge(connection, report)
+    guard(report, trade_allowed=connection.trade_allowed)
     if claim.request == CheckKey.NAME:
         with borrow(desk.pool) as db:
             connections.touch_success(db, connection.id)
-
-
-def judge(connection: Connection, report: KeyReport) -> None:
-    """We only ever read. Raises `KeyTooPowerful` for a key that can do more, `PermissionMissing` for a useless one."""
-    if report.can_withdraw is Verdict.YES:
-        raise KeyTooPowerful(
-            "The API key can withdraw. Nothing is read with it any more; create one that can only read."
-        )
-    if report.can_trade is Verdict.YES and not connection.trade_allowed:
-        raise KeyTooPowerful("The API key can trade. Nothing is read with it any more; create one that can only read.")
-    if report.can_read is Verdict.NO:
-        raise PermissionMissing

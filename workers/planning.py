@@ -12,8 +12,10 @@ from msgspec import Struct
 from shared.domain.windows import Coverage, Window
 from shared.storage.feeds import FeedRecord
 
-# What will be out of reach within this time is read before everything else.
-URGENT_MS = 6 * 3_600_000
+# What will be out of reach within the first time is read before everything else, as far as the second: the reach
+# moves while it is read, and must not be followed millisecond by millisecond.
+URGENT_MS = 3 * 3_600_000
+_AHEAD_MS = 6 * 3_600_000
 
 Why = Literal["urgent", "unfinished", "gap", "recheck"]
 
@@ -84,9 +86,8 @@ def _candidates(record: FeedRecord, horizon: Horizon) -> Iterable[Piece]:
         yield Piece(record.key, unfinished, "unfinished")
     if missing:
         oldest = missing[0]
-        in_danger = horizon.reach + URGENT_MS
-        if horizon.moves and oldest.since < in_danger:
-            yield Piece(record.key, Window(oldest.since, min(oldest.until, in_danger)), "urgent")
+        if horizon.moves and oldest.since < horizon.reach + URGENT_MS:
+            yield Piece(record.key, Window(oldest.since, min(oldest.until, horizon.reach + _AHEAD_MS)), "urgent")
         yield Piece(record.key, missing[-1], "gap")
     elif again:
         yield Piece(record.key, again[-1], "recheck")
