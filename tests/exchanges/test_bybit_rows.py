@@ -151,7 +151,7 @@ def ccxt_reads(one: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("one", SAMPLES, ids=lambda one: one["id"])
 def test_the_second_reader_agrees_but_for_what_is_explained(one):
-    rows = {row["execId"]: row for row in rows_in(one["raw"])}
+    rows = {row.get("execId"): row for row in rows_in(one["raw"])}
     for trade in heard_in(one).trades:
         row = rows[trade.exchange_trade_id]
         theirs = ccxt_reads(one, row)

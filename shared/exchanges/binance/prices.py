@@ -17,7 +17,7 @@ MESSAGES, PER_MS = 3, 1_000
 STREAMS_PER_MESSAGE = 100
 PROBE_EVERY_MS = 30_000
 PROBE_PATIENCE_MS = 10_000
-_TICKERS = frozenset({"24hrTicker", "24hrMiniTicker"})
+_TICKERS = ("24hrTicker", "24hrMiniTicker")
 
 
 class Prices:

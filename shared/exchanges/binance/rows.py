@@ -85,8 +85,7 @@ def _read_event(event: Row, markets: Markets, product: Product | None) -> Heard:
 
 def is_order_report(event: Row) -> bool:
     """Whether this event may hold a fill; an event we do not know counts as one when it says TRADE."""
-    kind = event.get("e")
-    if kind in {"executionReport", "ORDER_TRADE_UPDATE"}:
+    if event.get("e") in ("executionReport", "ORDER_TRADE_UPDATE"):
         return True
     inner = event.get("o")
     return event.get("x") == "TRADE" or (isinstance(inner, Mapping) and inner.get("x") == "TRADE")

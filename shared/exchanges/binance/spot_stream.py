@@ -176,7 +176,7 @@ class SpotStream:
         """Compare the exchange's list of subscriptions with ours; one that is missing is made anew."""
         if not isinstance(result, list):
             return []
-        listed = {row.get("subscriptionId") if isinstance(row, Mapping) else row for row in result}
+        listed = [row.get("subscriptionId") if isinstance(row, Mapping) else row for row in result]
         events: list[Event] = []
         for subscription in [known for known in self._by_subscription if known not in listed]:
             events += self._ended(subscription, now)

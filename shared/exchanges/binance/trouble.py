@@ -81,16 +81,16 @@ def error_of_frame(message: Mapping[str, Any], now_ms: int) -> TradeSyncError | 
     error = message.get("error")
     status = message.get("status")
     if not isinstance(error, Mapping):
-        return None if status in {None, 200} else ExchangeUnavailable(f"Binance answers with status {status}.")
+        return None if status is None or status == 200 else ExchangeUnavailable("Binance answers with an odd status.")
     code, text = _told(error)
-    if status in {418, 429} or code == -1003:
+    if status == 418 or status == 429 or code == -1003:  # noqa: PLR1714 — what came may not be hashable
         data = error.get("data")
         until = data.get("retryAfter") if isinstance(data, Mapping) else None
         named = str(until) if isinstance(until, int) else ""
         return _too_many(status if isinstance(status, int) else 429, {}, f"{text} {named}", now_ms)
     if code < 0:
         return error_of_code(code, text)
-    return ExchangeUnavailable(f"Binance answers with status {status}.")
+    return ExchangeUnavailable("Binance refuses without a reason that we know.")
 
 
 def _too_many(status: int, headers: Mapping[str, str], message: str, now_ms: int) -> TradeSyncError:

@@ -170,8 +170,14 @@ def read_rest(response: Any, markets: Markets, product: Product | None) -> Heard
         else:
             rows = rows_of(result["list"], "'list'")
             own = product or category_of(result)
-    trades, unreadable = read_rows(rows, own, markets, is_final=True)
+    executions = [row for row in rows if not _is_something_else(row)]
+    trades, unreadable = read_rows(executions, own, markets, is_final=True)
     return Heard(trades=trades, unreadable=unreadable)
+
+
+def _is_something_else(row: Any) -> bool:
+    """Wallets, orders, positions: rows without any field of an execution."""
+    return isinstance(row, Mapping) and not any(str(name).startswith("exec") for name in row)
 
 
 def category_of(result: Row) -> Product | None:
