@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import click
+from rich.console import Console
 
 from shared.domain.connections import Secret
 from shared.domain.errors import BadInput, TradeSyncError
@@ -125,6 +126,12 @@ def window_of(since: str | None, until: str | None) -> tuple[int | None, int | N
     if since_ms is not None and until_ms is not None and since_ms >= until_ms:
         raise BadInput(f"The stretch ends ({until}) before it begins ({since}).", hint="Swap --since and --until.")
     return since_ms, until_ms
+
+
+def screen() -> Console:
+    """Where tables go: as wide as the terminal, and wide enough for every column where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=240)
 
 
 def now_ms() -> int:

@@ -5,7 +5,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from cli.office import find_connection, now_ms, opened, says_errors, shown, user_id
+from cli.office import find_connection, now_ms, opened, says_errors, screen, shown, user_id
 from shared.domain.errors import WireUnavailable
 from shared.queue.depth import depths
 from shared.queue.wire import open_wire
@@ -48,18 +48,18 @@ def status(connection: str | None, email: str | None, as_json: bool) -> None:
         }
         click.echo(msgspec.json.encode(known, enc_hook=_windows))
         return
-    screen = Console()
+    page = screen()
     kinds = ", ".join(f"{sum(p.kind == kind for p in alive)} {kind}" for kind in sorted({p.kind for p in alive}))
-    screen.print(f"Processes   {kinds or 'none lives'}")
+    page.print(f"Processes   {kinds or 'none lives'}")
     queued = ", ".join(f"{name} {depth}" for name, depth in waiting.items()) if waiting else "Redis does not answer"
-    screen.print(f"Queues      {queued}")
+    page.print(f"Queues      {queued}")
     if counts.overdue_seconds > 60:
-        screen.print(f"Overdue     the oldest promise is {counts.overdue_seconds:.0f} s late")
+        page.print(f"Overdue     the oldest promise is {counts.overdue_seconds:.0f} s late")
     if delays.count and delays.p50_ms is not None and delays.p99_ms is not None:
-        screen.print(
+        page.print(
             f"Delay       exchange to row: half within {delays.p50_ms:.0f} ms, 99 % within {delays.p99_ms:.0f} ms"
         )
-    _print_connections(screen, found)
+    _print_connections(page, found)
     if feeds:
         table = Table("Feed", "Readable from", "Proven up to", "Gaps", "Holes", "State", box=None)
         for feed in feeds:
@@ -68,7 +68,7 @@ def status(connection: str | None, email: str | None, as_json: bool) -> None:
                 *(feed.key, shown(feed.reach_ms), shown(feed.proven_until_ms)),
                 *(str(len(feed.gaps)), str(len(feed.saturated.windows)), state),
             )
-        screen.print(table)
+        page.print(table)
     if sessions:
         table = Table("Session began", "Type", "Status", "New", "Confirmed", "Pages", "Remark", box=None)
         for line in sessions:
@@ -76,12 +76,12 @@ def status(connection: str | None, email: str | None, as_json: bool) -> None:
                 *(shown(line.started_ms), line.sync_type, line.status, str(line.trades_synced)),
                 *(str(line.trades_updated), str(line.pages), line.error_message or ""),
             )
-        screen.print(table)
+        page.print(table)
 
 
-def _print_connections(screen: Console, found: list[ConnectionStatus]) -> None:
+def _print_connections(page: Console, found: list[ConnectionStatus]) -> None:
     if not found:
-        screen.print("No connection. `tradesync connect EMAIL EXCHANGE` makes one.")
+        page.print("No connection. `tradesync connect EMAIL EXCHANGE` makes one.")
         return
     table = Table("Connection", "Exchange", "Label", "State", "Stream", "Proven up to", "History", "Trades", box=None)
     for each in found:
@@ -92,7 +92,7 @@ def _print_connections(screen: Console, found: list[ConnectionStatus]) -> None:
         )
         if each.error_message:
             table.add_row("", "", f"[yellow]{each.error_message}[/yellow]")
-    screen.print(table)
+    page.print(table)
 
 
 def _windows(value: object) -> object:

@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
-from cli.office import find_connection, opened, says_errors, user_id, window_of
+from cli.office import find_connection, opened, says_errors, screen, user_id, window_of
 from shared import exchanges
 from shared.domain.trades import Product
 from shared.storage import reading
@@ -83,7 +82,7 @@ def _table(lines: Iterable[TradeLine]) -> None:
         row = _row(line)
         state = "awaiting fee" if line.provisional else "proven" if line.is_confirmed else "heard"
         table.add_row(*(str(row.get(name) if row.get(name) is not None else "") for name in SHORT[:-1]), state)
-    Console().print(table)
+    screen().print(table)
 
 
 def _csv(lines: Iterable[TradeLine]) -> None:
