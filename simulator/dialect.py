@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Union
 from msgspec import Struct, field
 
 from simulator.http import Request, Response
-from simulator.truth import LINEAR, SPOT, Account, Fee, Fill, Market, Order
+from simulator.truth import INVERSE, LINEAR, SPOT, Account, Fee, Fill, Market, Order
 
 if TYPE_CHECKING:
     from simulator.exchange import Exchange
@@ -218,6 +218,8 @@ class Dialect:
     """Maker and taker fee rate by product; a negative maker rate is a rebate."""
     discount_coin: ClassVar[str | None] = None
     """A third coin that fees may be paid in."""
+    discount_products: ClassVar[tuple[str, ...]] = (SPOT, LINEAR, INVERSE)
+    """Whose wallets hold some of that coin from the start."""
     spot_fee_in: ClassVar[str] = "received"
     """received (base on a buy, quote on a sell) or quote."""
 

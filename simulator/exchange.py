@@ -70,6 +70,7 @@ class Exchange:
     def __init__(self, dialect: type[Dialect], clock: Clock, seed: int) -> None:
         self.id = dialect.id
         self.seed = seed
+        self.runs = 1
         self.clock = clock
         self.skew_ms = 0
         self.dice = Random(f"{seed}:{self.id}:wire")  # noqa: S311 — repeatable on purpose
@@ -200,7 +201,7 @@ class Exchange:
             coins: dict[str, None] = {}
             for market in self.open_markets(product):
                 coins.update(dict.fromkeys((market.base, market.quote) if product == SPOT else (market.settle,)))
-            if self.dialect.discount_coin:
+            if self.dialect.discount_coin and product in self.dialect.discount_products:
                 coins[self.dialect.discount_coin] = None
             for coin in coins:
                 amount = (STARTING_DOLLARS / DOLLARS.get(coin, Decimal(1))).quantize(Decimal("0.0001"))

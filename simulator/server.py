@@ -20,12 +20,13 @@ LARGEST_MESSAGE = 1024 * 1024
 class Link(asyncio.Protocol):
     """One TCP connection: HTTP until it becomes a websocket."""
 
-    __slots__ = ("_buffer", "_busy", "socket", "transport", "world")
+    __slots__ = ("_buffer", "_busy", "links", "socket", "transport", "world")
 
     transport: asyncio.Transport
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, links: "set[Link]") -> None:
         self.world = world
+        self.links = links
         self.socket: Socket | None = None
         self._buffer = bytearray()
         self._busy = False
@@ -33,8 +34,10 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
         self.transport = transport  # type: ignore[assignment]
+        self.links.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.links.discard(self)
         if self.socket is not None:
             socket, self.socket = self.socket, None
             socket.closing = True
@@ -155,7 +158,8 @@ async def serve(
 ) -> None:
     """Serves until `stop`; `ready` is told the port once it listens. Raises `OSError` where it cannot."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Link(world), host, port, backlog=4096)
+    links: set[Link] = set()
+    server = await loop.create_server(lambda: Link(world, links), host, port, backlog=4096)
     duties = [loop.create_task(world.trade()), loop.create_task(world.tick())]
     failed: list[BaseException] = []
 
@@ -172,8 +176,8 @@ async def serve(
     for duty in duties:
         duty.cancel()
     server.close()
-    for exchange in world.exchanges.values():
-        for socket in list(exchange.sockets):
-            socket.abort()
+    for link in list(links):
+        link.transport.abort()
+    await asyncio.sleep(0)
     if failed:
         raise failed[0]

@@ -16,7 +16,7 @@ from simulator.kucoin import rest
 from simulator.kucoin.classic import Classic
 from simulator.kucoin.errors import good, refused
 from simulator.kucoin.keys import UNIFIED, account_mode, api_key, signed_account
-from simulator.kucoin.listings import contracts, currencies, listed, symbols, tickers
+from simulator.kucoin.listings import contracts, currencies, instruments, listed, symbols, tickers, unified_currencies
 from simulator.kucoin.talk import Talk
 from simulator.kucoin.tokens import FUTURES_SOCKETS, SPOT_SOCKETS, UNIFIED_SOCKETS, Tokens, bullet, unified_bullet
 from simulator.kucoin.unified import Prices, Unified
@@ -54,6 +54,7 @@ class KuCoin(Dialect):
         "inverse": (Decimal("-0.0001"), Decimal("0.0006")),
     }
     discount_coin: ClassVar[str | None] = "KCS"
+    discount_products: ClassVar[tuple[str, ...]] = (SPOT,)
     spot_fee_in: ClassVar[str] = "quote"
 
     def __init__(self, exchange: Any) -> None:
@@ -73,6 +74,8 @@ class KuCoin(Dialect):
         yield get("/api/v2/symbols", symbols, "public", 4)
         yield get("/api/v1/market/allTickers", tickers, "public", 15)
         yield get("/api/v3/currencies", currencies, "public", 3)
+        yield get("/api/ua/v1/market/instrument", instruments, "public", 4)
+        yield get("/api/ua/v1/asset/currencies", unified_currencies, "public", 3)
         yield get("/api/v1/timestamp", lambda call: good(call.now_ms), "public", 2, FUTURES_API)
         yield get("/api/v1/contracts/active", contracts, "public", 3, FUTURES_API)
 

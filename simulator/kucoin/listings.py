@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from simulator.kucoin.errors import good
+from simulator.kucoin.errors import good, refusal
 from simulator.markets import Pair, perpetual_pairs, spot_pairs
 from simulator.truth import INVERSE, LINEAR, SPOT, Market, plain
 
@@ -137,6 +137,48 @@ def contracts(call: "Call") -> Any:
     )
 
 
+def instruments(call: "Call") -> Any:
+    """GET /api/ua/v1/market/instrument?tradeType=…: the same markets in the words of the unified interface."""
+    kind = call.params.get("tradeType", "")
+    if kind not in {"SPOT", "FUTURES"}:
+        raise refusal("400100", "tradeType is invalid")
+    found = [
+        _instrument(market)
+        for market in call.exchange.markets.values()
+        if market.status != "delisted" and (market.product == SPOT) is (kind == "SPOT")
+    ]
+    return good({"tradeType": kind, "list": found})
+
+
+def _instrument(market: Market) -> dict[str, Any]:
+    shared = {
+        "symbol": market.id,
+        "quoteCurrency": market.quote,
+        "tickSize": plain(market.tick),
+        "makerFeeRate": "0.001",
+        "takerFeeRate": "0.001",
+        "tradingStatus": "1" if market.status == "trading" else "0",
+    }
+    if market.product == SPOT:
+        return {
+            **shared,
+            "baseCurrency": market.base,
+            "baseOrderStep": plain(market.step),
+            "minBaseOrderSize": plain(market.step),
+            "maxBaseOrderSize": "10000000000",
+            "marginMode": "0",
+        }
+    return {
+        **shared,
+        "baseCurrency": FUTURES_NAMES.get(market.base, market.base),
+        "settlementCurrency": FUTURES_NAMES.get(market.settle, market.settle),
+        "contractType": "0",
+        "unitSize": plain(market.contract_size),
+        "lotSize": plain(market.step),
+        "maxLeverage": 100,
+    }
+
+
 def _contract(market: Market, rates: tuple[Decimal, Decimal]) -> dict[str, Any]:
     inverse = market.product == INVERSE
     base = FUTURES_NAMES.get(market.base, market.base)
@@ -172,23 +214,28 @@ def _contract(market: Market, rates: tuple[Decimal, Decimal]) -> dict[str, Any]:
 
 def currencies(call: "Call") -> Any:
     """GET /api/v3/currencies."""
-    names = {name for market in call.exchange.markets.values() for name in (market.base, market.quote)} | {"KCS"}
-    return good(
-        [
-            {
-                "currency": name,
-                "name": name,
-                "fullName": name,
-                "precision": 8,
-                "confirms": None,
-                "contractAddress": None,
-                "isMarginEnabled": False,
-                "isDebitEnabled": False,
-                "chains": [],
-            }
-            for name in sorted(names)
-        ]
-    )
+    more: dict[str, Any] = {"confirms": None, "contractAddress": None, "chains": []}
+    return good([{**_currency(name), **more} for name in _coins(call)])
+
+
+def unified_currencies(call: "Call") -> Any:
+    """GET /api/ua/v1/asset/currencies."""
+    return good([{**_currency(name), "items": []} for name in _coins(call)])
+
+
+def _coins(call: "Call") -> list[str]:
+    return sorted({name for market in call.exchange.markets.values() for name in (market.base, market.quote)} | {"KCS"})
+
+
+def _currency(name: str) -> dict[str, Any]:
+    return {
+        "currency": name,
+        "name": name,
+        "fullName": name,
+        "precision": 8,
+        "isMarginEnabled": False,
+        "isDebitEnabled": False,
+    }
 
 
 def _is_listed(market: Market, product: str) -> bool:

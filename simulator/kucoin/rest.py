@@ -243,9 +243,7 @@ def executions(call: "Call") -> Any:
     return good({"items": [unified_fill(fill) for fill in found], "lastId": row_id(found[-1]) if found else None})
 
 
-def _executions(  # noqa: PLR0917 — one question, told apart by six facts
-    account: Account, now_ms: int, trade_type: str, symbol: str, since: int, until: int
-) -> Iterator[Fill]:
+def _executions(account: Account, now_ms: int, trade_type: str, symbol: str, since: int, until: int) -> Iterator[Fill]:
     if trade_type == "SPOT":
         return account.read_fills(
             now_ms, product=SPOT, market_id=symbol, since_ms=since, until_ms=until, newest_first=True

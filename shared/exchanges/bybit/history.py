@@ -67,9 +67,7 @@ def ask(feed: Feed, slice_: Slice, cursor: Any, account: Account) -> Request:
     return Request(OLD_EXECUTIONS if feed.part == OLD else EXECUTIONS, params)
 
 
-def read(  # noqa: PLR0917 — the contract calls it so
-    feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Account, markets: Markets
-) -> Page:
+def read(feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Account, markets: Markets) -> Page:
     """The page's trades, and the next cursor. Only an empty cursor proves the window.
 
     Raises `PageStuck` when the cursor does not move on, `ContractBroken` when the answer is not a page of this feed.
