@@ -43,6 +43,9 @@ def main() -> int:
     stopping = threading.Event()
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
+        # A platform may say it twice, and the second one must not cut the end short.
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(sign, signal.SIG_IGN)
         stopping.set()
 
     for sign in (signal.SIGTERM, signal.SIGINT):

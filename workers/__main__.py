@@ -4,7 +4,9 @@ Exit codes: 0 stopped as told, 1 killed or a setting cannot be read, 2 a setting
 3 Postgres or Redis did not answer in time, 4 the database is not at the newest migration.
 """
 
+import importlib
 import os
+import signal
 import sys
 from datetime import timedelta
 from typing import Any
@@ -36,7 +38,12 @@ def main() -> int:
     if (code := _refused(settings)) is not None:
         return code
     run: Any = dramatiq.cli.main  # dramatiq leaves it untyped
-    return int(run(_arguments(settings)))
+    # Imported before the fork, so that the worker processes share it in memory and start at once.
+    importlib.import_module("workers.boot")
+    code = int(run(_arguments(settings)))
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, signal.SIG_IGN)
+    return code
 
 
 def _refused(settings: Settings) -> int | None:

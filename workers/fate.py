@@ -71,6 +71,8 @@ def run_job(
     for the account's mode again. When Postgres is away the message returns to its queue.
     """
     name, connection_id = request.NAME, request.connection_id
+    if desk.stopping.is_set():
+        raise PutBack
     with bound(request=name, connection=str(connection_id)):
         try:
             with borrow(desk.pool) as db:
