@@ -6,10 +6,12 @@ import gc
 import signal
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import uvloop
 
 from simulator.clock import Clock
+from simulator.memory import OtherSeed, keep_remembering, recall, remember
 from simulator.server import serve
 from simulator.weather import NAMES
 from simulator.world import UnknownExchange, World
@@ -29,6 +31,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--speed", type=float, default=1.0, help="how fast simulated time runs (1)")
     parser.add_argument("--start", help="when simulated time begins, ISO 8601 (now)")
+    parser.add_argument("--memory", type=Path, metavar="FOLDER", help="go on from the last run, remembered here")
     parser.add_argument("--no-limits", action="store_true", help="count requests, but never refuse one")
     return parser.parse_args()
 
@@ -40,7 +43,7 @@ def main() -> None:
         start_ms = int(datetime.fromisoformat(options.start).timestamp() * 1000) if options.start else None
         wanted = [name.strip() for name in options.exchanges.split(",") if name.strip()]
         code = uvloop.run(_run(options, wanted, start_ms))
-    except UnknownExchange as problem:
+    except (UnknownExchange, OtherSeed) as problem:
         sys.exit(f"simulator: {problem}")
     except ValueError as problem:
         sys.exit(f"simulator: --start is not understood: {problem}")
@@ -53,6 +56,9 @@ async def _run(options: argparse.Namespace, exchanges: list[str], start_ms: int 
     world = World(exchanges=exchanges, seed=options.seed, clock=Clock(start_ms=start_ms, speed=options.speed))
     for exchange in world.exchanges.values():
         exchange.enforcing = not options.no_limits
+    if options.memory:
+        for exchange in world.exchanges.values():
+            recall(exchange, options.memory)
     world.stock(accounts=options.accounts, history=options.history)
     world.set_rate(options.rate)
     gc.collect()
@@ -67,7 +73,14 @@ async def _run(options: argparse.Namespace, exchanges: list[str], start_ms: int 
         sys.stdout.write(f"listening on http://{options.host}:{port}\n")
         sys.stdout.flush()
 
+    keeping = (
+        asyncio.create_task(keep_remembering(world.exchanges.values(), options.memory)) if options.memory else None
+    )
     await serve(world, host=options.host, port=options.port, weather=options.weather, ready=ready, stop=stop)
+    if keeping is not None:
+        keeping.cancel()
+        for exchange in world.exchanges.values():
+            remember(exchange, options.memory)
     return 0
 
 

@@ -54,7 +54,7 @@ class World:
     def stock(self, *, accounts: int, history: int) -> None:
         """Gives every exchange its first accounts."""
         for exchange in self.exchanges.values():
-            for place in range(accounts):
+            for place in range(len(exchange.accounts), accounts):
                 modes = exchange.dialect.modes
                 exchange.make_account(mode=modes[place % len(modes)], history=history)
 
