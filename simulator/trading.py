@@ -53,7 +53,8 @@ class Trader:
         if wish is ANY and self.live:
             if account.open_orders and dice.random() < 0.35:
                 return self._go_on(account, next(iter(account.open_orders.values())), now_ms)
-            if self.dialect.self_trades and dice.random() < 0.005:
+            alone = dice.random() >= 0.005 or not account.details.get("self_trades", True)
+            if self.dialect.self_trades and not alone:
                 return self._with_oneself(account, now_ms, wish)
         if wish.self_trade:
             return self._with_oneself(account, now_ms, wish)

@@ -22,7 +22,7 @@ PATIENCE = 5
 FIRST_BAN_MS, LONGEST_BAN_MS = 120_000, 3 * DAY_MS
 CONNECTS, CONNECTS_MS = 300, 5 * MINUTE_MS
 
-FREE_FOR_MAKERS = ("BTCUSDC", "BNBUSDT")
+FREE_FOR_MAKERS = ((SPOT, "BTCUSDC"), (LINEAR, "BNBUSDT"))
 """Markets where makers pay nothing, so that fills without a fee happen on spot and on futures."""
 
 API_SOCKETS = ("ws-api.binance.com", "ws-api.testnet.binance.vision", "demo-ws-api.binance.com")
@@ -107,7 +107,7 @@ class Binance(Dialect):
         maker: bool,
         dice: Random,
     ) -> tuple[Fee, ...]:
-        if maker and market.id in FREE_FOR_MAKERS:
+        if maker and market.key in FREE_FOR_MAKERS:
             return ()
         return super().fees(account, market, side=side, price=price, amount=amount, cost=cost, maker=maker, dice=dice)
 

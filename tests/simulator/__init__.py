@@ -1,0 +1,1 @@
+"""The simulator is held to what third-party clients read from it."""
