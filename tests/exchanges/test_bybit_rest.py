@@ -265,7 +265,7 @@ def test_a_bound_key_shows_its_addresses_and_does_not_expire():
     assert (report.addresses, report.expires_ms, report.remarks) == (("1.2.3.4", "5.6.7.8"), None, ())
 
 
-@pytest.mark.parametrize("moment", ["", None, "soon"])
+@pytest.mark.parametrize("moment", ["", None, "soon", 5])
 def test_an_expiry_that_is_not_told_is_none(moment):
     assert check({**KEY, "expiredAt": moment})[0].expires_ms is None
 
@@ -315,6 +315,7 @@ def test_whether_an_older_history_can_be_read_is_asked(old, details):
     report, asked = check(KEY, 5, old)
     assert report.details == details
     assert asked[-1].endpoint.path == "/v5/pre-upgrade/execution/list"
+    assert asked[-1].params == {"category": "spot", "limit": 1}
 
 
 def test_a_classic_account_has_all_its_history_in_one_list():
@@ -387,6 +388,16 @@ def test_a_funding_wallet_that_the_key_may_not_see_is_missing_and_the_key_lives(
     found, _ = wallets(PermissionMissing())
     assert {balance.account_type for balance in found.balances} == {"UNIFIED"}
     assert list(found.missing) == ["FUND"]
+
+
+def test_another_wallet_in_the_answer_is_not_counted():
+    def answers(request: Request) -> Any:
+        if request.params["accountType"] == "FUND":
+            return {**FUND, "balance": []}
+        return {"list": [{**WALLET["list"][0], "accountType": "SPOT"}, WALLET["list"][0]]}
+
+    found, _ = converse(BYBIT.balances(an_account()), answers)
+    assert [balance.asset for balance in found.balances] == ["BTC", "USDT"]
 
 
 @pytest.mark.parametrize(
@@ -528,7 +539,7 @@ def test_the_headers_tell_what_is_left_of_a_quota():
         "x-bapi-limit-reset-timestamp": str(NOW + 900),
         "timenow": str(NOW),
     }
-    assert BYBIT.pool_use(headers, CALL) == (PoolUse(pool="execution", used=3.0, remaining=47.0, reset_ms=900),)
+    assert BYBIT.pool_use(headers, CALL) == (PoolUse(pool="execution", remaining=10.0, reset_ms=900),)
     assert BYBIT.pool_use({"x-bapi-limit-status": "2"}, CALL) == (PoolUse(pool="execution", remaining=2.0),)
     assert BYBIT.pool_use({}, CALL) == ()
     assert BYBIT.pool_use({"x-bapi-limit-status": "many"}, CALL) == ()
@@ -595,6 +606,24 @@ def test_the_clock_is_read():
     for data in (None, {}, {"time": "x"}, {"time": True}):
         with pytest.raises(ContractBroken):
             BYBIT.read_clock(data)
+
+
+def test_a_gap_that_is_out_of_reach_altogether_is_still_a_window():
+    gap = Window(NOW - 740 * DAY, NOW - 735 * DAY)
+    assert HISTORY.slice(SPOT, gap, {}, an_account(), NOW).window == Window(gap.until - 1, gap.until)
+
+
+def test_what_history_does_not_tell_nobody_will():
+    page = HISTORY.read(
+        SPOT,
+        Slice(Window(NOW - DAY, NOW)),
+        None,
+        Answer(a_page({**a_row("1", NOW - 5), "execFee": ""})),
+        an_account(),
+        MARKETS,
+    )
+    assert [trade.provisional for trade in page.trades] == [False]
+    assert page.trades[0].raw["category"] == "spot"
 
 
 def test_pasted_credentials_are_cleaned_or_refused():

@@ -297,6 +297,7 @@ def test_an_unknown_kind_of_a_contract_is_quarantined(kind):
         ("Buy", True, "-0.0001", "-1.28", "USDT"),
         ("Sell", True, "-0.0001", "-0.00002", "BTC"),
         ("Buy", False, "-0.0001", "0.0002", "BTC"),
+        ("Buy", True, "0.001", "-0.0002", "BTC"),
         ("Buy", True, "", "-1.28", "USDT"),
         ("Sell", True, "", "-0.00002", "BTC"),
     ],
@@ -329,6 +330,22 @@ def test_a_streamed_row_without_a_fee_waits_for_history_and_a_row_of_history_doe
     assert (streamed.fees, streamed.provisional) == ((), True)
     (read,) = read_changed("linear-rest-usdc", execFee="").trades
     assert (read.fees, read.provisional) == ((), False)
+
+
+def test_a_streamed_row_that_says_its_kind_is_believed_without_a_fee():
+    (trade,) = read_changed("linear-stream", execType="AdlTrade", execFee=None).trades
+    assert (trade.kind, trade.provisional) == (Kind.ADL, True)
+
+
+def test_a_contract_may_be_worth_more_than_one_dollar():
+    one = sample("inverse-rest-funding-and-bust")
+    one["markets"][0]["contract_size"] = "10"
+    assert [(trade.contracts, trade.cost) for trade in heard_in(one).trades] == [(Decimal(1000), Decimal(10000))]
+
+
+def test_the_raw_row_keeps_the_product_that_stood_around_it():
+    assert heard_in(sample("spot-rest-third-coin")).trades[0].raw["category"] == "spot"
+    assert heard_in(sample("linear-stream")).trades[0].raw["category"] == "linear"
 
 
 def test_a_row_of_history_must_say_its_kind():

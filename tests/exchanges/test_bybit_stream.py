@@ -127,6 +127,15 @@ def test_executions_are_subscribed_only_after_the_sign_in_was_accepted(answer):
     assert say(stream, {"success": True, "op": "subscribe"}) == []
 
 
+def test_a_subscription_confirmed_before_the_sign_in_means_nothing():
+    stream = a_stream()
+    stream.outbox()
+    assert say(stream, {"success": True, "op": "subscribe"}) == []
+    assert sent(stream) == []
+    assert say(stream, {"success": True, "op": "auth"}) == []
+    assert [message["op"] for message in sent(stream)] == ["subscribe"]
+
+
 def test_whoever_joins_after_the_socket_opened_signs_in_then():
     stream = BYBIT.streams[0].protocol(MARKETS)
     stream.open(NOW)

@@ -91,12 +91,16 @@ def read_clock(data: Any) -> int:
 
 
 def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, ...]:
-    """What the headers tell of the endpoint's own quota. Nobody tells of the address's."""
-    remaining, limit = _number(headers, "x-bapi-limit-status"), _number(headers, "x-bapi-limit")
+    """What the headers tell of the endpoint's own quota. Nobody tells of the address's.
+
+    Quotas differ from account to account, and ours is never more than an ordinary one's: what is left beyond it
+    does not count.
+    """
+    remaining = _number(headers, "x-bapi-limit-status")
     if remaining is None or not endpoint.signed:
         return ()
-    used = float(max(limit - remaining, 0)) if limit is not None else None
-    return (PoolUse(pool=endpoint.pool, used=used, remaining=float(remaining), reset_ms=_reset_in(headers)),)
+    capacity = next(pool.capacity for pool in POOLS if pool.name == endpoint.pool)
+    return (PoolUse(pool=endpoint.pool, remaining=min(float(remaining), capacity), reset_ms=_reset_in(headers)),)
 
 
 def _reset_in(headers: Mapping[str, str]) -> int | None:
