@@ -36,18 +36,22 @@ NOT_FROM_THE_SHELL = {
 }  # fmt: skip
 UNPROVEN = """
     SELECT c.id, c.label, s.feed FROM user_exchange_connections c
+    CROSS JOIN (SELECT to_timestamp(%(until)s / 1000.0) AS until) w
     LEFT JOIN sync_coverage s ON s.connection_id = c.id AND NOT s.is_closed AND NOT s.is_sweep
-    WHERE c.removed_at IS NULL AND (
+    WHERE c.removed_at IS NULL AND c.exchange_name = ANY (%(exchanges)s) AND (
         s.feed IS NULL
         OR NOT s.covered @> tstzmultirange(
-            tstzrange(least(greatest(s.wanted_since, s.reach), %(until)s), %(until)s))
+            tstzrange(least(greatest(s.wanted_since, s.reach), w.until), w.until))
         OR EXISTS (SELECT FROM trades t WHERE t.connection_id = c.id AND t.confirmed_at IS NULL))
 """
 NUDGE = """
     UPDATE duties SET due_at = now() WHERE duty IN ('catch_up', 'balances') AND (due_at IS NULL OR due_at > now())
     AND connection_id IN (SELECT id FROM user_exchange_connections WHERE is_active AND removed_at IS NULL)
 """
-NOT_LIVE = "SELECT count(*) FROM user_exchange_connections WHERE removed_at IS NULL AND stream_state <> 'live'"
+NOT_LIVE = """
+    SELECT count(*) FROM user_exchange_connections
+    WHERE removed_at IS NULL AND exchange_name = ANY (%s) AND stream_state <> 'live'
+"""
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,7 @@ def _start(desk: Desk, simulator: Simulator, wanted: Wanted) -> list[dict[str, s
     supervisor = desk.supervisor
     options = ["--port", simulator.url.rpartition(":")[2], "--seed", str(wanted.seed)]
     options += ["--accounts", str(wanted.accounts), "--history", str(HISTORY)]
-    options += ["--exchanges", ",".join(wanted.exchanges)]
+    options += ["--exchanges", ",".join(wanted.exchanges), "--memory", str(desk.folder / "simulator")]
     if wanted.weather:
         options += ["--weather", wanted.weather]
     supervisor.start("simulator", room("simulator", *options))
@@ -191,7 +195,7 @@ def _prove(desk: Desk, simulator: Simulator, wanted: Wanted, span: float) -> dic
     """Trade, stop, wait until all is proven, compare. None when it was stopped meanwhile."""
     url = desk.environment["DATABASE_URL"]
     with psycopg.connect(url, autocommit=True) as db:
-        _watch_until(desk, lambda: db.execute(NOT_LIVE).fetchone() == (0,), LIVE_WITHIN)
+        _watch_until(desk, lambda: db.execute(NOT_LIVE, [list(wanted.exchanges)]).fetchone() == (0,), LIVE_WITHIN)
         gauge = Gauge(url, simulator.now_ms())
         gauge.start()
         simulator.trade(wanted.rate)
@@ -200,7 +204,7 @@ def _prove(desk: Desk, simulator: Simulator, wanted: Wanted, span: float) -> dic
         simulator.clear_weather()
         stopped_ms = simulator.now_ms()
         gauge.is_sampling_prices = False
-        is_proven = _wait_until_proven(desk, db, stopped_ms)
+        is_proven = _wait_until_proven(desk, db, wanted, stopped_ms)
         equal_by = time.monotonic() + EQUAL_WITHIN
         result = compare(db, simulator.truth())
         while is_proven and not result.is_equal and time.monotonic() < equal_by:
@@ -215,31 +219,26 @@ def _prove(desk: Desk, simulator: Simulator, wanted: Wanted, span: float) -> dic
         return _figures(db, result, gauge, wanted, is_proven=is_proven, deaths=desk.supervisor.deaths)
 
 
-def _wait_until_proven(desk: Desk, db: psycopg.Connection, until_ms: int) -> bool:
+def _wait_until_proven(desk: Desk, db: psycopg.Connection, wanted: Wanted, until_ms: int) -> bool:
     """Wait until REST has shown every feed up to the end of trading. Says what is left when it takes too long."""
     nudge_at = 0.0
+    asked = {"until": until_ms, "exchanges": list(wanted.exchanges)}
+
+    def unproven() -> list[tuple[str, str]]:
+        return [(label, feed) for _, label, feed in db.execute(UNPROVEN, asked)]
 
     def is_proven() -> bool:
         nonlocal nudge_at
         if time.monotonic() >= nudge_at:
             db.execute(NUDGE)
             nudge_at = time.monotonic() + NUDGE_EVERY
-        return not _unproven(db, until_ms)
+        return not unproven()
 
     if _watch_until(desk, is_proven, PROVEN_WITHIN):
         return True
     if not desk.supervisor.stopping.is_set():
-        say("Not proven: " + ", ".join(f"{label} {feed or 'has no feeds'}" for label, feed in _unproven(db, until_ms)))
+        say("Not proven: " + ", ".join(f"{label} {feed or 'has no feeds'}" for label, feed in unproven()))
     return False
-
-
-def _unproven(db: psycopg.Connection, until_ms: int) -> list[tuple[str, str]]:
-    return [
-        (label, feed)
-        for _, label, feed in db.execute(
-            UNPROVEN.replace("%(until)s", "to_timestamp(%(until)s / 1000.0)").encode(), {"until": until_ms}
-        )
-    ]
 
 
 def _watch_until(desk: Desk, is_done: Any, seconds: float) -> bool:

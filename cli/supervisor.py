@@ -52,6 +52,7 @@ class Supervisor:
     stopping: Event = field(default_factory=Event)
     deaths: int = 0
     _children: list[Child] = field(default_factory=list)
+    _began_at: dict[str, int] = field(default_factory=dict)
 
     def listen_to_signals(self) -> None:
         """Take the first SIGINT or SIGTERM as the wish to stop. More of them change nothing: we are at it."""
@@ -131,9 +132,10 @@ class Supervisor:
         self._children.clear()
 
     def last_words(self, name: str, lines: int = 6) -> str:
-        """The end of what a process said."""
-        with suppress(OSError):
-            said = (self.logs / f"{name}.log").read_text(errors="replace").splitlines()[-lines:]
+        """The end of what a process said since it was started."""
+        with suppress(OSError), (self.logs / f"{name}.log").open("rb") as log:
+            log.seek(self._began_at.get(name, 0))
+            said = log.read().decode(errors="replace").splitlines()[-lines:]
             return "\n".join(f"  {line[:400]}" for line in said)
         return ""
 
@@ -143,6 +145,7 @@ class Supervisor:
         if path.exists() and path.stat().st_size > LOG_KEPT:
             path.replace(path.with_suffix(".log.1"))
         with path.open("ab") as log:
+            self._began_at[name] = log.seek(0, os.SEEK_END)
             return start_child(
                 command, stop_signal=signal.SIGTERM, output=log, environment=self.environment, folder=self.folder
             )
