@@ -49,7 +49,9 @@ def rotate_command() -> None:
         left = sum(count for version, count in rotation.count_by_version(db).items() if version != vault.newest)
     click.echo(f"{rotated.renewed} sealed anew with {vault.newest}, {left} left.")
     if left:
-        click.echo("Those left do not open with any key in CREDENTIALS_KEY; keep their key or connect them anew.", err=True)
+        click.echo(
+            "Those left do not open with any key in CREDENTIALS_KEY; keep their key or connect them anew.", err=True
+        )
         raise SystemExit(1)
     if len(vault.versions) > 1:
         click.echo(f"The older versions ({', '.join(vault.versions[1:])}) can be taken out of CREDENTIALS_KEY.")
@@ -62,7 +64,9 @@ def status() -> None:
     with db, translated():
         counts = rotation.count_by_version(db)
     for version in dict.fromkeys((*vault.versions, *counts)):
-        remark = "newest" if version == vault.newest else "configured" if version in vault.versions else "NOT configured"
+        remark = (
+            "newest" if version == vault.newest else "configured" if version in vault.versions else "NOT configured"
+        )
         click.echo(f"{version:6} {counts.get(version, 0):6} connections  {remark}")
     if any(version not in vault.versions and count for version, count in counts.items()):
         raise SystemExit(1)

@@ -47,9 +47,7 @@ def upgrade(database_url: str, *, patience_seconds: float = 60) -> list[str]:
                 return _upgrade(connection, max(1.0, ends_at - time.monotonic()))
         except OperationalError as error:
             if not _is_lock_timeout(error) or time.monotonic() >= ends_at:
-                raise StoreUnavailable(
-                    "The database cannot be migrated right now.", hint=_first_line(error)
-                ) from error
+                raise StoreUnavailable("The database cannot be migrated right now.", hint=_first_line(error)) from error
 
 
 def current(database_url: str) -> str | None:

@@ -174,7 +174,7 @@ def list_connections(
 
 
 def sealed_key(db: Db, connection_id: UUID) -> SealedKey:
-    """The sealed credentials of an active connection and what they are bound to. Raises `BadInput` when there are none."""
+    """The sealed credentials of a connection and what they are bound to. Raises `BadInput` when there are none."""
     row = db.execute(
         """
         SELECT c.credentials_encrypted, c.key_version, c.user_id, u.key_salt, c.exchange_name
@@ -209,7 +209,10 @@ def remove_connection(db: Db, connection_id: UUID) -> bool:
         )
         db.execute("DELETE FROM duties WHERE connection_id = %s", (connection_id,))
         db.execute(
-            "UPDATE jobs SET state = 'done', finished_at = now(), again = '[]' WHERE connection_id = %s AND state = 'queued'",
+            """
+            UPDATE jobs SET state = 'done', finished_at = now(), again = '[]'
+            WHERE connection_id = %s AND state = 'queued'
+            """,
             (connection_id,),
         )
     return found.rowcount == 1
@@ -304,9 +307,7 @@ def set_status(db: Db, connection_id: UUID, status: SyncStatus, error: TradeSync
     )
 
 
-def suspend(
-    db: Db, connection_id: UUID, error: TradeSyncError, *, status: SyncStatus = SyncStatus.SUSPENDED
-) -> bool:
+def suspend(db: Db, connection_id: UUID, error: TradeSyncError, *, status: SyncStatus = SyncStatus.SUSPENDED) -> bool:
     """Rest a connection until its owner mends it (or an operator, or for good: parked, closed).
 
     None of its duties is due any more. True when it was not resting before, so that its owner is told once.

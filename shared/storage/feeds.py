@@ -47,7 +47,7 @@ class FeedRecord(Struct, frozen=True, kw_only=True):
 def ensure_feeds(
     db: Db, connection_id: UUID, feeds: Iterable[tuple[Feed, int]], *, is_sweep: bool = False
 ) -> tuple[str, ...]:
-    """Make sure these feeds, each with the moment its history begins (epoch ms), are there. Gives the keys that are new.
+    """Make sure these feeds, each with the moment its history begins (epoch ms), are there. Gives what is new.
 
     A feed that is there already keeps all it has; a swept one that turns up as traded is read like the others
     from now on (and is given as new); a missing beginning is filled in, and moves back but never forward.

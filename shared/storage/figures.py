@@ -96,7 +96,8 @@ def counts(db: Db) -> Counts:
     }
     row = db.execute(
         """
-        SELECT coalesce(extract(epoch FROM now() - (SELECT min(queued_at) FROM jobs WHERE state = 'queued')), 0)::float8,
+        SELECT coalesce(extract(epoch FROM now() -
+                   (SELECT min(queued_at) FROM jobs WHERE state = 'queued')), 0)::float8,
                greatest(coalesce(extract(epoch FROM now() -
                    (SELECT min(due_at) FROM duties WHERE due_at IS NOT NULL)), 0), 0)::float8,
                (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'trades'::regclass)

@@ -7,7 +7,7 @@ from shared.storage.values import Db, json_text
 
 
 def record_instruments(db: Db, exchange: str, markets: Iterable[Market]) -> int:
-    """Add what is new of a market list, and say of the rest that it was seen (at most hourly). Gives how many are new."""
+    """Add what is new of a market list, and say of the rest, hourly, that it was seen. Gives how many are new."""
     rows = [
         {
             "market_id": market.id,

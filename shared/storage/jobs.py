@@ -87,9 +87,7 @@ def queue_job(
     ).fetchone()
     if found is None or not found[1]:
         return None
-    return Queued(
-        job_id=found[0], request=request, connection_id=connection_id, arguments=arguments or {}, lane=lane
-    )
+    return Queued(job_id=found[0], request=request, connection_id=connection_id, arguments=arguments or {}, lane=lane)
 
 
 def begin(
@@ -278,9 +276,7 @@ def parked(db: Db, limit: int = 100) -> list[Job]:
     return listed(db, states=("parked",), limit=limit)
 
 
-def listed(
-    db: Db, *, connection_id: UUID | None = None, states: tuple[str, ...] = (), limit: int = 100
-) -> list[Job]:
+def listed(db: Db, *, connection_id: UUID | None = None, states: tuple[str, ...] = (), limit: int = 100) -> list[Job]:
     """The newest jobs, of one connection and in some states where given."""
     rows = db.execute(
         """
@@ -340,6 +336,4 @@ def _park(db: Db, job_id: UUID) -> None:
 
 def _sent(db: Db, query: str, arguments: tuple[Any, ...]) -> list[Queued]:
     rows = db.execute(query.encode(), arguments).fetchall()
-    return [
-        Queued(job_id=row[0], request=row[1], connection_id=row[2], arguments=row[3], lane=row[4]) for row in rows
-    ]
+    return [Queued(job_id=row[0], request=row[1], connection_id=row[2], arguments=row[3], lane=row[4]) for row in rows]

@@ -40,7 +40,8 @@ def record_page(
     leaves the recheck. `cursor` is the unfinished slice from now on: what it holds is the caller's, None ends
     the slice. `memory` replaces the feed's memory (None keeps it). `saturated` is a hole to report. `due_ms`:
     when the feed is looked at next. The claim's and the session's leases are renewed by `lease`, and the
-    session counts the page. `with_lines` as in `record_trades`. Raises `LeaseLost` when the claim is not ours any more: nothing is stored then.
+    session counts the page. `with_lines` as in `record_trades`. Raises `LeaseLost` when the claim is not
+    ours any more: nothing is stored then.
     """
     with db.transaction():
         if claim is not None:

@@ -66,7 +66,7 @@ def borrow(pool: Pool, timeout_seconds: float | None = None) -> Iterator[Db]:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the driver's word for "not now" into ours: connection lost, server stopping, deadlock, no free connection."""
+    """Turn the driver's words for "not now" into ours: connection lost, server stopping, deadlock, none free."""
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed) as error:

@@ -52,9 +52,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     is_resolved: bool
 
 
-def unreadable(
-    rows: Iterable[Unreadable], *, connection_id: UUID | None, exchange: str, source: str
-) -> list[Item]:
+def unreadable(rows: Iterable[Unreadable], *, connection_id: UUID | None, exchange: str, source: str) -> list[Item]:
     """Unreadable rows of one connection as items."""
     return [
         Item(connection_id=connection_id, exchange=exchange, source=source, reason=row.reason, raw=row.raw)

@@ -41,7 +41,7 @@ _PRUNES = {
 
 
 def prune(db: Db, keep: Keep, *, batch: int = 5_000, batches: int = 20) -> dict[str, int]:
-    """Delete what is older than `keep` says, at most `batches` × `batch` rows a table. Gives how many of each."""
+    """Delete what is older than `keep` says, at most `batches` times `batch` rows a table. Gives how many of each."""
     gone: dict[str, int] = {}
     limits = {
         "sessions": keep.sessions,

@@ -113,7 +113,13 @@ def sweep_orphans(db: Db, limit: int = 1000) -> int:
 
 
 def record_balance_run(
-    db: Db, connection_id: UUID, *, now_ms: int, took: timedelta, weight: float = 0.0, error: TradeSyncError | None = None
+    db: Db,
+    connection_id: UUID,
+    *,
+    now_ms: int,
+    took: timedelta,
+    weight: float = 0.0,
+    error: TradeSyncError | None = None,
 ) -> None:
     """One more balance run of the connection's day (UTC): they share one row."""
     db.execute(

@@ -108,7 +108,8 @@ read AS (
            coalesce(sum(extract(epoch FROM %(now)s - wanted_since)) FILTER (WHERE NOT is_sweep AND NOT is_closed), 0)
                AS wanted,
            coalesce(sum((SELECT sum(extract(epoch FROM upper(r) - lower(r)))
-                         FROM unnest(covered * tstzmultirange(tstzrange(wanted_since, greatest(wanted_since, %(now)s)))) AS r))
+                         FROM unnest(covered * tstzmultirange(
+                             tstzrange(wanted_since, greatest(wanted_since, %(now)s)))) AS r))
                     FILTER (WHERE NOT is_sweep AND NOT is_closed), 0) AS proven,
            CASE WHEN bool_and(covered <> '{}') FILTER (WHERE NOT is_sweep AND NOT is_closed)
                 THEN min(upper(covered)) FILTER (WHERE NOT is_sweep AND NOT is_closed) END AS edge

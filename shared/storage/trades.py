@@ -128,9 +128,7 @@ def encode_rows(rows: Sequence[Any]) -> str:
     return json_text(rows)
 
 
-def record_trades(
-    db: Db, rows: bytes | str | Sequence[Any], source: Source, *, with_lines: bool = True
-) -> Recorded:
+def record_trades(db: Db, rows: bytes | str | Sequence[Any], source: Source, *, with_lines: bool = True) -> Recorded:
     """Store a batch of rows (`trade_row`), of any number of connections, all from one source, in one transaction.
 
     `with_lines`: whether `fresh` is wanted; old history needs none, and is stored a fifth faster without.

@@ -38,7 +38,7 @@ incoming AS MATERIALIZED (
     FROM ROWS FROM (json_to_recordset(%(rows)s::json) AS ({", ".join(f"{name} {kind}" for name, kind in _COLUMNS)}))
          WITH ORDINALITY AS told ({_NAMES}, place_in_batch)
     LEFT JOIN user_exchange_connections c ON c.id = told.connection_id
-)"""
+)"""  # noqa: S608 — made of this file's own words
 
 # `TradeLine`, as JSON. Decimals are texts so that no reader makes floats of them.
 LINE = """json_build_object(
@@ -55,7 +55,7 @@ LINE = """json_build_object(
 def _lines_by_user(table: str) -> str:
     return f"""(SELECT array_agg(ARRAY[user_id::text, lines]) FROM (
         SELECT user_id, json_agg({LINE} ORDER BY id)::text AS lines FROM {table} GROUP BY user_id
-    ) AS by_user)"""
+    ) AS by_user)"""  # noqa: S608 — made of this file's own words
 
 
 # Sorted, so that two batches that share identities wait for each other in one order and never in a ring.
@@ -78,7 +78,7 @@ SELECT (SELECT count(*) FROM incoming),
         WHERE is_known AND feed IS NOT NULL AND NOT EXISTS (
             SELECT FROM sync_coverage known
             WHERE known.connection_id = incoming.connection_id AND known.feed = incoming.feed AND NOT known.is_sweep))
-"""
+"""  # noqa: S608 — made of this file's own words
 
 # A market that a stream mentions first, or that was only swept until now, is read from its beginning.
 FIND_FEEDS = """
@@ -109,7 +109,8 @@ _BLANKS = ("order_id", "client_order_id", "taker_or_maker", "contracts")
 _FILLED = ", ".join(f"{name} = coalesce(news.{name}, t.{name})" for name in _BLANKS)
 _KEPT_FILLED = ", ".join(f"{name} = coalesce(t.{name}, news.{name})" for name in _BLANKS)
 _FILLS = " OR ".join(f"(s.{name} IS NULL AND i.{name} IS NOT NULL)" for name in _BLANKS)
-_FACTS = "'side', {0}.side, 'price', {0}.price::text, 'amount', {0}.amount::text, 'kind', {0}.kind, 'fee', {0}.fee::text, 'fee_currency', {0}.fee_currency"
+_FACTS = """'side', {0}.side, 'price', {0}.price::text, 'amount', {0}.amount::text, 'kind', {0}.kind,
+                'fee', {0}.fee::text, 'fee_currency', {0}.fee_currency"""
 
 # wins:   REST over what REST has not shown yet; the complete over the provisional.
 # fills:  a field that the stored row leaves blank. Filling is not overwriting; without it the order of arrival
@@ -141,7 +142,8 @@ compared AS MATERIALIZED (
            END AND i.place = 1 AS wins,
            ({_FILLS}) AS fills,
            s.provisional AS was_provisional,
-           json_build_object({_FACTS.format("s")}, 'source', s.source, 'is_confirmed', s.confirmed_at IS NOT NULL) AS had,
+           json_build_object({_FACTS.format("s")}, 'source', s.source,
+                'is_confirmed', s.confirmed_at IS NOT NULL) AS had,
            json_build_object({_FACTS.format("i")}, 'source', %(source)s::text) AS has
     FROM incoming i JOIN stored s USING (connection_id, identity)
     WHERE NOT (i.place = 1 AND s.id = ANY (%(new_ids)s::bigint[]))
@@ -181,4 +183,4 @@ SELECT (SELECT count(*) FROM merged),
        (SELECT count(*) FROM compared WHERE NOT wins AND differs = ''),
        (SELECT count(*) FROM compared WHERE differs <> ''),
        {_lines_by_user("merged WHERE was_provisional AND NOT provisional AND %(with_lines)s::boolean")}
-"""
+"""  # noqa: S608 — made of this file's own words

@@ -35,7 +35,7 @@ class Token(Struct, frozen=True, kw_only=True):
     expires_ms: int | None
 
 
-_COLUMNS = "u.id, u.email, u.role, u.key_salt, u.is_active, u.created_at"
+_SELECT = "SELECT u.id, u.email, u.role, u.key_salt, u.is_active, u.created_at FROM users u "
 
 
 def add_user(db: Db, email: str, password_hash: str, *, role: str = "user") -> User:
@@ -47,7 +47,10 @@ def add_user(db: Db, email: str, password_hash: str, *, role: str = "user") -> U
         raise BadInput("A role is user or operator.")
     try:
         row = db.execute(
-            f"INSERT INTO users AS u (email, password_hash, role, key_salt) VALUES (%s, %s, %s, %s) RETURNING {_COLUMNS}".encode(),
+            """
+            INSERT INTO users (email, password_hash, role, key_salt) VALUES (%s, %s, %s, %s)
+            RETURNING id, email, role, key_salt, is_active, created_at
+            """,
             (email, password_hash, role, secrets.token_bytes(16)),
         ).fetchone()
     except psycopg.errors.UniqueViolation as error:
@@ -58,14 +61,13 @@ def add_user(db: Db, email: str, password_hash: str, *, role: str = "user") -> U
 
 def find_user(db: Db, email: str) -> User | None:
     """The user with this address, whatever its case, active or not."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM users u WHERE lower(email) = lower(%s)".encode(), (email.strip(),))
-    found = row.fetchone()
-    return _user(found) if found else None
+    row = db.execute(_SELECT + "WHERE lower(email) = lower(%s)", (email.strip(),)).fetchone()
+    return _user(row) if row else None
 
 
 def get_user(db: Db, user_id: UUID) -> User:
     """The user. Raises `BadInput` when there is none such."""
-    row = db.execute(f"SELECT {_COLUMNS} FROM users u WHERE id = %s".encode(), (user_id,)).fetchone()
+    row = db.execute(_SELECT + "WHERE id = %s", (user_id,)).fetchone()
     if row is None:
         raise BadInput("There is no such user.")
     return _user(row)
@@ -73,7 +75,7 @@ def get_user(db: Db, user_id: UUID) -> User:
 
 def list_users(db: Db) -> list[User]:
     """All users, oldest first."""
-    return [_user(row) for row in db.execute(f"SELECT {_COLUMNS} FROM users u ORDER BY created_at, id".encode())]
+    return [_user(row) for row in db.execute(_SELECT + "ORDER BY created_at, id")]
 
 
 def password_hash(db: Db, user_id: UUID) -> str:
@@ -104,9 +106,7 @@ def remove_user(db: Db, user_id: UUID) -> bool:
     return db.execute("DELETE FROM users WHERE id = %s", (user_id,)).rowcount == 1
 
 
-def add_token(
-    db: Db, user_id: UUID, kind: str, *, label: str = "", lasts: timedelta | None = None
-) -> str:
+def add_token(db: Db, user_id: UUID, kind: str, *, label: str = "", lasts: timedelta | None = None) -> str:
     """A new secret text that lets the user in: kind session or token. Shown once, kept as its hash."""
     text = f"ts_{secrets.token_urlsafe(32)}"
     db.execute(
@@ -122,12 +122,13 @@ def add_token(
 def find_user_by_token(db: Db, text: str, *, kind: str | None = None) -> User | None:
     """The active user whom this token lets in, or None: unknown, expired, ended, or of another kind."""
     row = db.execute(
-        f"""
-        SELECT {_COLUMNS}, t.id, t.last_used_at IS NULL OR t.last_used_at < now() - interval '1 minute'
+        """
+        SELECT u.id, u.email, u.role, u.key_salt, u.is_active, u.created_at, t.id,
+               t.last_used_at IS NULL OR t.last_used_at < now() - interval '1 minute'
         FROM api_tokens t JOIN users u ON u.id = t.user_id
         WHERE t.token_hash = %(hash)s AND u.is_active AND (t.expires_at IS NULL OR t.expires_at > now())
           AND (%(kind)s::text IS NULL OR t.kind = %(kind)s)
-        """.encode(),
+        """,
         {"hash": _hash(text), "kind": kind},
     ).fetchone()
     if row is None:
@@ -174,6 +175,4 @@ def _hash(text: str) -> bytes:
 
 
 def _user(row: tuple[Any, ...]) -> User:
-    return User(
-        id=row[0], email=row[1], role=row[2], key_salt=row[3], is_active=row[4], created_ms=millis(row[5])
-    )
+    return User(id=row[0], email=row[1], role=row[2], key_salt=row[3], is_active=row[4], created_ms=millis(row[5]))

@@ -24,7 +24,7 @@ def new_key() -> str:
 
 
 def parse_keys(text: str) -> Mapping[str, bytes]:
-    """The keys by version, newest first; a single one without a version is `v1`. Raises `WeakKey`, which shows nothing."""
+    """The keys by version, newest first; one without a version is `v1`. Raises `WeakKey`, which shows nothing."""
     parts = [part.strip() for part in text.strip().split(",") if part.strip()]
     if not parts:
         raise WeakKey("CREDENTIALS_KEY is not set.", hint=_HINT)

@@ -102,9 +102,7 @@ class Vault:
         body = cipher.encrypt(nonce, plain, _bound_to(header, connection_id, user_id, exchange))
         return Sealed(_MAGIC + len(header).to_bytes(2, "big") + header + nonce + body, self.newest)
 
-    def open(
-        self, blob: bytes, *, user_id: UUID, user_salt: bytes, connection_id: UUID, exchange: str
-    ) -> Credentials:
+    def open(self, blob: bytes, *, user_id: UUID, user_salt: bytes, connection_id: UUID, exchange: str) -> Credentials:
         """Open what was sealed for this very connection. Raises `CannotOpen`, which tells nothing of the content."""
         header, parameters, nonce, body = _taken_apart(blob)
         version = parameters["key"]
@@ -184,7 +182,9 @@ def _taken_apart(blob: bytes) -> tuple[bytes, dict[str, Any], bytes, bytes]:
         or (parameters.get("v"), parameters.get("alg"), parameters.get("kdf")) != (_FORMAT, "A256GCM", "PBKDF2-SHA256")
         or not isinstance(parameters.get("key"), str)
         # An altered header must not make us work for hours before the tag refuses it.
-        or not all(type(parameters.get(name)) is int and 1 <= parameters[name] <= _MOST_ROUNDS for name in ("root", "user"))
+        or not all(
+            type(parameters.get(name)) is int and 1 <= parameters[name] <= _MOST_ROUNDS for name in ("root", "user")
+        )
     ):
         raise CannotOpen("These credentials are sealed in a way that this version does not know.")
     return header, parameters, rest[:_NONCE], rest[_NONCE:]

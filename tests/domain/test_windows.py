@@ -53,7 +53,11 @@ def test_gaps_are_wanted_minus_covered_and_filling_them_covers(coverage, wanted)
     assert coverage.covers(wanted) == (not gaps)
 
 
-@given(st.permutations([Window(BASE, BASE + 2), Window(BASE + 2, BASE + 4), Window(BASE + 1, BASE + 3), Window(BASE + 6, BASE + 7)]))
+@given(
+    st.permutations(
+        [Window(BASE, BASE + 2), Window(BASE + 2, BASE + 4), Window(BASE + 1, BASE + 3), Window(BASE + 6, BASE + 7)]
+    )
+)
 def test_the_order_in_which_windows_are_proven_does_not_matter(order):
     coverage = Coverage()
     for window in order:
@@ -91,7 +95,13 @@ def test_postgres_reckons_the_same(any_database, coverage, window):
         {"c": values.multirange(coverage), "w": values.window_range(window)},
     ).fetchone()
     same, added, removed, gaps = (values.coverage(each) for each in row[:4])
-    assert (coverage, coverage.add(window), coverage.remove(window), coverage.gaps(window), coverage.covers(window)) == (
+    assert (
+        coverage,
+        coverage.add(window),
+        coverage.remove(window),
+        coverage.gaps(window),
+        coverage.covers(window),
+    ) == (
         same,
         added,
         removed,

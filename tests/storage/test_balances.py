@@ -11,7 +11,9 @@ from tests.fixtures.stored import a_connection
 
 def wallets(*lines: tuple[str, str, str], missing: dict[str, str] | None = None) -> Wallets:
     return Wallets(
-        balances=tuple(Balance(account_type=wallet, asset=asset, total=Decimal(total)) for wallet, asset, total in lines),
+        balances=tuple(
+            Balance(account_type=wallet, asset=asset, total=Decimal(total)) for wallet, asset, total in lines
+        ),
         missing=missing or {},
     )
 
@@ -29,7 +31,9 @@ def test_only_what_changed_is_on_record(db):
     first = wallets(("spot", "BTC", "1.50"), ("spot", "ETH", "2"), ("futures", "USDT", "10"))
     assert 3 == len(balances.record_balances(db, connection, first))
     assert [] == balances.record_balances(db, connection, first)
-    assert [] == balances.record_balances(db, connection, wallets(("spot", "BTC", "1.5"), ("spot", "ETH", "2"), ("futures", "USDT", "10")))
+    assert [] == balances.record_balances(
+        db, connection, wallets(("spot", "BTC", "1.5"), ("spot", "ETH", "2"), ("futures", "USDT", "10"))
+    )
     changed = balances.record_balances(
         db, connection, wallets(("spot", "BTC", "1.6"), ("spot", "ETH", "2"), ("futures", "USDT", "10"))
     )

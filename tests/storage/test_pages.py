@@ -44,7 +44,9 @@ def test_rows_coverage_cursor_memory_and_counts_move_together(db, connection):
         connection_id=connection,
         feed=KEY,
         rows=[trade_row(a_trade(number), connection) for number in (1, 2)],
-        unreadable=[Item(connection_id=connection, exchange="someplace", source="rest", reason="no side", raw={"id": 3})],
+        unreadable=[
+            Item(connection_id=connection, exchange="someplace", source="rest", reason="no side", raw={"id": 3})
+        ],
         proven=a_window(),
         cursor={"since": NEW_YEAR, "page": ["a", 7]},
         memory={"last_id": 2},

@@ -52,7 +52,9 @@ def test_the_same_thing_is_kept_once_and_counted(db):
     assert '{"id":1,"price":1.10}' == kept["no side"].raw
 
 
-@pytest.mark.parametrize("raw", [b"\xff\x00half a frame", "a\x00b", {"k": {1, 2}}, object(), None, float("nan"), "\ud800"])
+@pytest.mark.parametrize(
+    "raw", [b"\xff\x00half a frame", "a\x00b", {"k": {1, 2}}, object(), None, float("nan"), "\ud800"]
+)
 def test_whatever_came_can_be_kept(db, raw):
     item = quarantine.Item(connection_id=uuid4(), exchange=None, source="stream", reason="what\x00ever", raw=raw)
     quarantine.record(db, [item])
@@ -132,16 +134,18 @@ def test_a_shorter_ban_never_replaces_a_longer_one(db):
 
 def test_a_price_never_goes_back_in_time(db):
     def told(last: str | None, at: int | None, bid: str | None = None) -> Ticker:
-        return Ticker(
-            symbol="BTC/USDT", last=last and Decimal(last), bid=bid and Decimal(bid), timestamp_ms=at
-        )
+        return Ticker(symbol="BTC/USDT", last=last and Decimal(last), bid=bid and Decimal(bid), timestamp_ms=at)
 
     assert 1 == tickers.record_tickers(db, "someplace", [told("1", NEW_YEAR), told("2", NEW_YEAR + 1)])
     assert 0 == tickers.record_tickers(db, "someplace", [told("1", NEW_YEAR)])
     assert 1 == tickers.record_tickers(db, "someplace", [told(None, NEW_YEAR + 2, bid="1.9")])
     assert 0 == tickers.record_tickers(db, "someplace", [])
     (price,) = tickers.prices(db, "someplace")
-    assert (Decimal(2), Decimal("1.9"), NEW_YEAR + 2) == (price.ticker.last, price.ticker.bid, price.ticker.timestamp_ms)
+    assert (Decimal(2), Decimal("1.9"), NEW_YEAR + 2) == (
+        price.ticker.last,
+        price.ticker.bid,
+        price.ticker.timestamp_ms,
+    )
 
 
 def test_deeds_are_on_record(db):
@@ -203,7 +207,9 @@ def test_what_is_old_goes_and_what_is_young_running_or_unresolved_stays(db):
     db.execute(f"UPDATE trade_sync_sessions SET started_at = {AGO} WHERE id <> %s", (young,))
     for name in ("old", "young"):
         events.record_event(db, name)
-        quarantine.record(db, [quarantine.Item(connection_id=connection, exchange="x", source="rest", reason=name, raw=name)])
+        quarantine.record(
+            db, [quarantine.Item(connection_id=connection, exchange="x", source="rest", reason=name, raw=name)]
+        )
     db.execute(f"UPDATE events SET at = {AGO} WHERE name = 'old'")
     db.execute(f"UPDATE quarantine SET last_seen_at = {AGO}")
     db.execute("UPDATE quarantine SET resolved_at = now() WHERE reason = 'old'")

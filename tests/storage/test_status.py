@@ -48,9 +48,7 @@ def test_the_time_left_comes_from_the_speed_of_the_last_minutes(db):
     connection = a_connection(db)
     feeds.ensure_feeds(db, connection, [(BTC, NEW_YEAR)])
     session = sessions.open_session(db, connection, "historical", holder="w")
-    record_page(
-        db, connection_id=connection, feed=BTC.key, proven=Window(NOW - 4 * DAY, NOW), session_id=session
-    )
+    record_page(db, connection_id=connection, feed=BTC.key, proven=Window(NOW - 4 * DAY, NOW), session_id=session)
     db.execute("UPDATE trade_sync_sessions SET started_at = heartbeat_at - interval '20 seconds'")
     assert 30_000 == only_status(db).left_ms
     record_page(db, connection_id=connection, feed=BTC.key, proven=Window(NEW_YEAR, NOW), session_id=session)

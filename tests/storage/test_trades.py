@@ -131,7 +131,9 @@ def test_a_row_that_cannot_be_stored_stops_no_other(db):
     assert all(item.reason.startswith("cannot be stored: ") for item in kept)
 
 
-@pytest.mark.parametrize("batch", ["[1]", "[]", "{}", '["x"]', "[null]", '[{"identity": null}]', '[{"connection_id": "x"}]'])
+@pytest.mark.parametrize(
+    "batch", ["[1]", "[]", "{}", '["x"]', "[null]", '[{"identity": null}]', '[{"connection_id": "x"}]']
+)
 def test_a_batch_that_holds_no_trades_is_harmless(db, batch):
     assert 0 == record_trades(db, batch, Source.STREAM).new
     assert [] == stored(db)

@@ -39,7 +39,9 @@ def test_a_token_lets_its_user_in_and_is_stored_as_its_hash_only(db):
     assert users.find_user_by_token(db, token + "x") is None
     row = db.execute("SELECT api_tokens::text FROM api_tokens").fetchone()[0]
     assert token not in row
-    assert [("script", True)] == [(each.label, each.last_used_ms is not None) for each in users.list_tokens(db, user.id)]
+    assert [("script", True)] == [
+        (each.label, each.last_used_ms is not None) for each in users.list_tokens(db, user.id)
+    ]
 
 
 def test_an_expired_ended_or_revoked_token_lets_nobody_in(db):
