@@ -73,8 +73,8 @@ def _sync(run: Run, request: SyncHistory) -> Outcome:
     if run.connection.sync_status is SyncStatus.NEW:
         with borrow(run.desk.pool) as db:
             connections.set_status(db, run.connection.id, SyncStatus.BACKFILLING)
-    trouble = _read_all(run, request)
-    if run.is_over:
+    is_complete, trouble = _read_all(run, request)
+    if not is_complete:
         return Outcome(word="goes_on", go_on_with=_continued(request, run))
     with borrow(run.desk.pool) as db:
         if trouble is not None:
@@ -88,8 +88,11 @@ def _sync(run: Run, request: SyncHistory) -> Outcome:
     return Outcome(word="complete")
 
 
-def _read_all(run: Run, request: SyncHistory) -> ContractBroken | None:
-    """Read piece by piece; a feed that breaks its contract is left for later, and the others are read."""
+def _read_all(run: Run, request: SyncHistory) -> tuple[bool, ContractBroken | None]:
+    """Read piece by piece, at least one. A feed that breaks its contract is left for later, the others are read.
+
+    Gives whether nothing is left to read, and the trouble.
+    """
     is_sweep = request.reason == "sweep"
     choose: Next = next_gap if run.asked is None else _inside(run.asked)
     with borrow(run.desk.pool) as db:
@@ -108,8 +111,6 @@ def _read_all(run: Run, request: SyncHistory) -> ContractBroken | None:
     trouble: ContractBroken | None = None
     _tell_lost(run, records.values(), proven_until)
     while records:
-        if run.is_over:
-            return trouble
         horizons = {key: horizon_of(run, record, proven_until, edge_ms) for key, record in records.items()}
         piece = choose(list(records.values()), horizons)
         if piece is None:
@@ -130,7 +131,9 @@ def _read_all(run: Run, request: SyncHistory) -> ContractBroken | None:
         else:
             if is_sweep and next_gap([records[key]], horizons) is None:
                 _swept(run, records.pop(key), has_trades=run.counts.rows > rows_before)
-    return trouble
+        if run.is_over:
+            return False, trouble
+    return True, trouble
 
 
 def _inside(window: Window) -> Next:

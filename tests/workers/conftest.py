@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
+import shared.exchanges
 from shared.domain.trades import Product
 from shared.events.kinds import Sent
 from shared.gateway import Gateway
@@ -19,9 +21,10 @@ from shared.storage.users import get_user
 from shared.vault import Vault, new_key
 from tests.fixtures.simulator import SimulatorProcess
 from tests.fixtures.stored import a_user
+from tests.workers.invented_world import InventedWorld
+from workers.balances import sync_balances
 from workers.catching_up import catch_up
 from workers.checking import check_key, detect
-from workers.balances import sync_balances
 from workers.desk import Desk, Rhythm
 from workers.fate import JobRequest, Work, run_job
 from workers.history import sync_history
@@ -120,7 +123,7 @@ def as_told(truth: dict[str, Any]) -> set[str]:
 
 
 @pytest.fixture
-def make_bench(pool: Pool, db: psycopg.Connection) -> Iterator[Callable[..., Bench]]:
+def make_bench(pool: Pool, db: psycopg.Connection) -> Callable[..., Bench]:
     """Makes a bench over a gateway (or whatever stands in for one)."""
     made: list[Bench] = []
 
@@ -147,7 +150,7 @@ def make_bench(pool: Pool, db: psycopg.Connection) -> Iterator[Callable[..., Ben
         made.append(Bench(desk, pool, vault, db, sent, published))
         return made[-1]
 
-    yield make
+    return make
 
 
 @pytest.fixture
@@ -156,3 +159,28 @@ def bench(make_bench: Callable[..., Bench], simulator: SimulatorProcess) -> Iter
     gateway = Gateway(simulator_url=simulator.url)
     yield make_bench(gateway)
     gateway.close()
+
+
+@pytest.fixture
+def world() -> Iterator[InventedWorld]:
+    """An invented exchange, found like the real ones for the length of a test."""
+    path = str(Path(__file__).with_name("exchanges"))
+    shared.exchanges.__path__.append(path)
+    shared.exchanges.names.cache_clear()
+    yield InventedWorld()
+    shared.exchanges.__path__.remove(path)
+    shared.exchanges.names.cache_clear()
+    shared.exchanges.load.cache_clear()
+
+
+@pytest.fixture
+def invented(make_bench: Callable[..., Bench], world: InventedWorld) -> Bench:
+    """A bench that reads the invented exchange, at its time."""
+    return make_bench(world, world.markets, now_ms=lambda: world.now)
+
+
+def an_invented_connection(bench: Bench, *markets: str) -> UUID:
+    """A connection to the invented exchange that reads these markets."""
+    connection_id = bench.connect({"exchange": "invented", "api_key": "k", "products": ["spot"]})
+    connections.set_account(bench.db, connection_id, details={"markets": list(markets)})
+    return connection_id

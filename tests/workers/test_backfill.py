@@ -1,15 +1,12 @@
 """History comes in whole: under the exchanges' page and window rules, once, and whenever it is cut."""
 
-from datetime import timedelta
-
 import pytest
 
-from shared.queue.requests import CatchUp, SyncBalances, SyncHistory
-from shared.storage import connections, due, feeds
 from shared.domain.connections import SyncStatus
+from shared.queue.requests import SyncHistory
+from shared.storage import connections, due
 from tests.fixtures.simulator import SimulatorProcess
 from tests.workers.conftest import Bench, as_told
-from workers.desk import Rhythm
 
 EXCHANGES = ("binance", "kucoin", "bybit")
 
