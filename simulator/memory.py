@@ -40,6 +40,7 @@ def recall(exchange: Exchange, folder: Path) -> bool:
     for market in kept["markets"].values():
         market.last_id += IDS_APART
         exchange.markets[market.key] = market
+        exchange.set_status(market, market.status)
     exchange.last_order = kept["last_order"] + IDS_APART
     exchange.last_fill = kept["last_fill"] + IDS_APART
     exchange.runs = kept["runs"] + 1

@@ -4,7 +4,7 @@ Dialects render it, tests compare with it. Amounts are Decimal, times epoch mill
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any
@@ -143,8 +143,9 @@ class Fill(Struct, kw_only=True, eq=False, gc=False):
     self_trade: bool = False
 
     def as_truth(self) -> dict[str, Any]:
-        """The trade as `GET /truth` tells it."""
+        """The trade as `GET /truth` tells it. Coins go by the names that `symbol` has for them."""
         market = self.market
+        names = {market.base: market.symbol.partition("/")[0]}
         return {
             "product": market.product,
             "market_id": market.id,
@@ -157,7 +158,11 @@ class Fill(Struct, kw_only=True, eq=False, gc=False):
             "amount": plain(self.amount),
             "contracts": None if market.product == SPOT else plain(self.size),
             "cost": plain(self.cost),
-            "fees": [{"amount": plain(fee.amount), "currency": fee.currency} for fee in self.fees if fee.amount],
+            "fees": [
+                {"amount": plain(fee.amount), "currency": names.get(fee.currency, fee.currency)}
+                for fee in self.fees
+                if fee.amount
+            ],
             "taker_or_maker": "maker" if self.maker else "taker",
             "timestamp_ms": self.timestamp_ms,
             "kind": self.kind,
@@ -282,21 +287,27 @@ class Account(Struct, kw_only=True, eq=False):
     def all_fills(self) -> list[Fill]:
         return self.fills.get(("", ""), [])
 
-    def as_truth(self) -> dict[str, Any]:
-        """The account's trades and balances as `GET /truth` tells them."""
+    def as_truth(self, names: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The account's trades and balances as `GET /truth` tells them. `names`: what clients call a coin."""
+        called = names or {}
         return {
             "exchange": self.exchange,
             "account": self.name,
             "uid": self.uid,
             "trades": [fill.as_truth() for fill in self.all_fills()],
             "balances": [
-                {"wallet": wallet, "asset": asset, "free": plain(held.free), "locked": plain(held.locked)}
+                {
+                    "wallet": wallet,
+                    "asset": called.get(asset, asset),
+                    "free": plain(held.free),
+                    "locked": plain(held.locked),
+                }
                 for wallet, assets in self.wallets.items()
                 for asset, held in assets.items()
                 if held.total or held.locked
             ],
             "deposits": [
-                {"timestamp_ms": when, "wallet": wallet, "asset": asset, "amount": plain(amount)}
+                {"timestamp_ms": when, "wallet": wallet, "asset": called.get(asset, asset), "amount": plain(amount)}
                 for when, wallet, asset, amount in self.deposits
             ],
         }
