@@ -164,11 +164,11 @@ class KuCoin(Dialect):
         return f"sim-{number}"
 
     def order_id(self, account: Account, market: Market, number: int, dice: Random) -> str:
-        """Spot: 24 hexadecimal digits. Elsewhere a long number; forced orders of unified accounts have none."""
+        """Spot: 24 hexadecimal digits. Elsewhere a long number; a unified account's forced fills have no order."""
         del dice
         forced, self._is_forced = self._is_forced, False
         if account.mode == UNIFIED:
-            return "0" if forced else str(428_507_000_000_000_000 + number)
+            return "" if forced else str(428_507_000_000_000_000 + number)
         return f"{number:024x}" if market.product == SPOT else str(236_317_000_000_000_000 + number)
 
     # REST.

@@ -9,6 +9,7 @@ from simulator.truth import INVERSE, SPOT, ZERO, Fill, plain
 
 FIRST_ROW = 19_814_995_255_305
 NANOS = 1_000_000
+NO_ORDER = "0"
 FUTURES_KINDS = {"trade": "trade", "liquidation": "liquid", "adl": "adl", "settlement": "settlement"}
 UNIFIED_KINDS = {"trade": "NORMAL", "liquidation": "LIQUID", "adl": "ADL", "settlement": "SETTLEMENT"}
 
@@ -113,7 +114,7 @@ def unified_fill(fill: Fill) -> dict[str, Any]:
     """A row of /api/ua/v1/{mode}/order/execution."""
     fee, currency = fee_of(fill)
     return {
-        "orderId": fill.order.id,
+        "orderId": fill.order.id or NO_ORDER,
         "symbol": fill.market.id,
         "orderType": fill.order.type.upper(),
         "side": fill.side.upper(),
@@ -136,7 +137,7 @@ def unified_event(fill: Fill, *, lite: bool) -> dict[str, Any]:
     """`d` of a push of `execution`; the light channel leaves fee, kind and the client's own id out."""
     fee, currency = fee_of(fill)
     data: dict[str, Any] = {
-        "oi": fill.order.id,
+        "oi": fill.order.id or NO_ORDER,
         "ti": int(fill.trade_id) if fill.market.product == SPOT else fill.trade_id,
         "s": fill.market.id,
         "S": fill.side.upper(),

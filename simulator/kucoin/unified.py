@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from simulator.dialect import BalanceMoved, Event, OrderEnded, OrderFilled, OrderOpened
-from simulator.kucoin.rows import UNIFIED_KINDS, fee_of, unified_event
+from simulator.kucoin.rows import NO_ORDER, UNIFIED_KINDS, fee_of, unified_event
 from simulator.kucoin.talk import NANOS, Talk
 from simulator.kucoin.tokens import PING_MS, Token
 from simulator.truth import INVERSE, LINEAR, SPOT, Account, Market, Order, plain
@@ -73,7 +73,7 @@ def _order_event(event: OrderOpened | OrderFilled | OrderEnded) -> dict[str, Any
     moment = event.fill.timestamp_ms if isinstance(event, OrderFilled) else event.timestamp_ms
     data: dict[str, Any] = {
         "tT": "SPOT" if order.market.product == SPOT else "FUTURES",
-        "oi": order.id,
+        "oi": order.id or NO_ORDER,
         "ci": order.client_id,
         "s": order.market.id,
         "S": order.side.upper(),

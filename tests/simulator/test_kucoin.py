@@ -144,7 +144,7 @@ def truth(fill: Fill) -> dict[str, Any]:
     """What a third-party client should say of a fill: its own words, exact numbers."""
     return {
         "id": fill.trade_id,
-        "order": fill.order.id,
+        "order": fill.order.id or "0",
         "symbol": fill.market.symbol,
         "side": fill.side,
         "takerOrMaker": "maker" if fill.maker else "taker",
