@@ -564,3 +564,32 @@ def test_a_row_of_wallets_is_no_trade_but_a_fill_without_its_id_is_unreadable():
     rows = [{"currency": "USDT", "balance": "1"}, {"symbol": "BTC-USDT", "currency": "USDT"}]
     heard = KUCOIN.read_rest(rows, markets_of(SAMPLES[0]), None)
     assert (heard.trades, len(heard.unreadable)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("XBT", "BTC"),
+        ("BCHSV", "BSV"),
+        ("BIFI", "BIFIF"),
+        ("VAI", "VAIOT"),
+        ("WAX", "WAXP"),
+        ("ALT", "APTOSLAUNCHTOKEN"),
+        ("KALT", "ALT"),
+        ("FUD", "FTX Users' Debt"),
+        ("KCS", "KCS"),
+    ],
+)
+def test_coins_have_the_names_that_the_market_table_gives_them(theirs, ours):
+    assert read_changed("spot-fills", feeCurrency=theirs).trades[0].fee_currency == ours
+    assert ccxt.pro.kucoin().safe_currency_code(theirs) == ours
+
+
+@pytest.mark.parametrize(
+    ("word", "product"),
+    [("SPOT", "spot"), ("MARGIN", "margin"), ("CROSS", "margin"), ("ISOLATED", "margin"), ("FUTURES", "spot")],
+)
+def test_what_stands_around_unified_rows_tells_margin_from_spot(word, product):
+    one = sample("unified-executions-spot")
+    one["raw"]["data"]["tradeType"] = word
+    assert {trade.product for trade in heard_in(one).trades} == {product}
