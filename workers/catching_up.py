@@ -55,7 +55,7 @@ def _catch_up(run: Run, request: CatchUp) -> Outcome:
         ensure_known(run)
     complete(run)
     records = _chosen(run, request)
-    began_ms = run.desk.now_ms()
+    known = 0 if request.order_id is None else _confirmed(run, request.order_id)
     left = {record.key for record in records}
     trouble: ContractBroken | None = None
     try:
@@ -65,7 +65,7 @@ def _catch_up(run: Run, request: CatchUp) -> Outcome:
             if run.is_over:
                 break
         if request.order_id is not None:
-            _look_again(run, records, request.order_id, began_ms)
+            _look_again(run, records, request.order_id, known)
     except Transient:
         _read_soon(run, left)
         raise
@@ -142,21 +142,28 @@ def _next_look(run: Run, record: FeedRecord, has_rows: bool) -> int:
     return now_ms + max(usual * 9 // 10, min(2 * (now_ms - record.proven_ms), _QUIET_FACTOR * usual))
 
 
-def _look_again(run: Run, records: Sequence[FeedRecord], order_id: str, began_ms: int) -> None:
-    """Until REST shows this order: a few times at once, then when it has settled."""
+def _look_again(run: Run, records: Sequence[FeedRecord], order_id: str, known: int) -> None:
+    """Until REST shows more of this order: a few times at once, then when it has settled."""
     for pause in _LOOKS_SECONDS:
-        with borrow(run.desk.pool) as db:
-            if unconfirmed.is_order_confirmed(db, run.connection.id, order_id, began_ms - 60_000):
-                return
+        if _confirmed(run, order_id) > known:
+            return
         if run.desk.stopping.wait(pause) or run.is_over:
             break
         for record in records:
             _read_edge(run, record)
+    if _confirmed(run, order_id) > known:
+        return
+    at_ms = run.desk.now_ms() + run.exchange.history.settle_lag_ms
     with borrow(run.desk.pool) as db:
-        if not unconfirmed.is_order_confirmed(db, run.connection.id, order_id, began_ms - 60_000):
-            at_ms = run.desk.now_ms() + run.exchange.history.settle_lag_ms
-            feeds.postpone(db, run.connection.id, [record.key for record in records], at_ms)
-            due.pull_in(db, run.connection.id, "catch_up", at_ms)
+        feeds.postpone(db, run.connection.id, [record.key for record in records], at_ms)
+        due.pull_in(db, run.connection.id, "catch_up", at_ms)
+
+
+def _confirmed(run: Run, order_id: str) -> int:
+    with borrow(run.desk.pool) as db:
+        return unconfirmed.confirmed_of_order(
+            db, run.connection.user_id, run.connection.id, order_id, run.now_ms() - _GIVE_UP_MS
+        )
 
 
 def _read_soon(run: Run, keys: set[str]) -> None:

@@ -5,7 +5,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from shared.domain.trades import Product
-from shared.storage.values import Db, millis
+from shared.storage.values import Db, millis, moment
 
 
 class Waiting(Struct, frozen=True):
@@ -29,14 +29,14 @@ def provisional_markets(db: Db, connection_id: UUID) -> list[Waiting]:
     return [Waiting(Product(row[0]), row[1], millis(row[2])) for row in rows]
 
 
-def is_order_confirmed(db: Db, connection_id: UUID, order_id: str, since_ms: int) -> bool:
-    """Whether REST has shown a trade of this order since that moment, and none of it waits."""
+def confirmed_of_order(db: Db, user_id: UUID, connection_id: UUID, order_id: str, since_ms: int) -> int:
+    """How many trades of this order, executed since that moment (epoch ms), REST has shown."""
     row = db.execute(
         """
-        SELECT coalesce(bool_and(confirmed_at IS NOT NULL), false)
-               AND coalesce(max(confirmed_at) >= to_timestamp(%s / 1000.0), false)
-        FROM trades WHERE connection_id = %s AND order_id = %s
+        SELECT count(*) FROM trades
+        WHERE user_id = %s AND exchange_timestamp >= %s AND connection_id = %s AND order_id = %s
+          AND confirmed_at IS NOT NULL
         """,
-        (since_ms, connection_id, order_id),
+        (user_id, moment(since_ms), connection_id, order_id),
     ).fetchone()
-    return bool(row and row[0])
+    return int(row[0]) if row else 0
