@@ -172,6 +172,12 @@ def test_one_socket_carries_one_account():
         ({"retCode": 10016, "retMsg": "server error", "op": "auth"}, ExchangeUnavailable),
         ({"success": False, "ret_msg": "try again later", "op": "auth"}, ExchangeUnavailable),
         ({"success": False, "op": "auth"}, ExchangeUnavailable),
+        ({"success": False, "ret_msg": "error:USVC1111", "req_id": "auth"}, KeyRejected),
+        ({"retCode": 10003, "retMsg": "API key is invalid.", "reqId": "auth"}, KeyRejected),
+        ({"success": False, "ret_msg": "error:USVC1111", "conn_id": "c"}, KeyRejected),
+        ({"code": "-10009", "desc": "Invalid period!"}, ClockWrong),
+        ({"retCode": 20001, "retMsg": "words", "op": "auth"}, ContractBroken),
+        ({"retCode": "10004", "retMsg": "words", "op": "auth"}, KeyRejected),
     ],
 )
 def test_a_refused_sign_in_says_why_and_ends_the_stream(answer, kind):
@@ -197,6 +203,14 @@ def test_a_refused_subscription_says_why(answer, kind):
     say(stream, {"success": True, "op": "auth"})
     (refused,) = say(stream, answer)
     assert type(refused.error) is kind
+
+
+def test_a_failure_that_names_nothing_is_the_answer_that_is_due():
+    stream = a_stream()
+    say(stream, {"success": True, "op": "auth"})
+    (refused,) = say(stream, {"success": False, "ret_msg": "Invalid topic: execution"})
+    assert type(refused.error) is ContractBroken
+    assert say(a_live_stream(), {"success": False, "ret_msg": "something else"}) == []
 
 
 def test_a_sign_in_that_is_taken_back_later_is_heard():

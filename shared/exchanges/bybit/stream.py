@@ -143,6 +143,8 @@ class PrivateStream:
 
     def _answered(self, message: Mapping[str, Any], now: int, account: Account) -> list[Event]:
         operation = operation_of(message)
+        if not operation and self._answer_due != NEVER and is_failure(message):
+            operation = "auth" if self._state is _State.SIGNING_IN else "subscribe"
         if operation not in {"auth", "subscribe"}:
             return []
         if not is_success(message):
@@ -196,13 +198,18 @@ def is_success(message: Mapping[str, Any]) -> bool:
     return message.get("success") is True or code_of(message) == 0
 
 
+def is_failure(message: Mapping[str, Any]) -> bool:
+    """Whether it says that something failed, whatever that was."""
+    return message.get("success") is False or (code_of(message) or 0) != 0
+
+
 def code_of(message: Mapping[str, Any]) -> int | None:
     """The answer's code, None where it has none."""
     for name in ("retCode", "ret_code", "code"):
         code = message.get(name)
         if isinstance(code, int) and not isinstance(code, bool):
             return code
-        if isinstance(code, str) and code.isdecimal():
+        if isinstance(code, str) and re.fullmatch(r"-?\d{1,9}", code):
             return int(code)
     return None
 
@@ -223,7 +230,7 @@ def error_of_refusal(message: Mapping[str, Any], operation: str, now: int) -> Tr
     """
     said = str(message.get("ret_msg") or message.get("retMsg") or message.get("desc") or "")
     code = code_of(message) or _code_in(said)
-    if code:
+    if code is not None and code >= 10_000:
         return error_of_code(code, said, {}, now)
     if operation == "subscribe":
         return ContractBroken(f"The exchange refuses the subscription: {said[:200]}")
