@@ -138,7 +138,7 @@ def _truth(world: World, asked: _Asked) -> Any:
     return {
         "now_ms": world.clock.now_ms(),
         "trading": world.trading.is_set(),
-        "accounts": [account.as_truth() for account in asked.accounts()],
+        "accounts": [account.as_truth(world.exchanges[account.exchange].names()) for account in asked.accounts()],
     }
 
 
@@ -333,7 +333,7 @@ def _make_market(world: World, asked: _Asked) -> Any:
     product, market_id = asked.need("product"), asked.need("market_id")
     found = exchange.markets.get((product, market_id))
     if found is not None:
-        found.status = asked.get("status", found.status)
+        exchange.set_status(found, asked.get("status", found.status))
         return {"market_id": market_id, "status": found.status}
     exchange.list_market(
         Market(
@@ -441,5 +441,5 @@ _HANDLERS: dict[tuple[str, str], Callable[[World, _Asked], Any]] = {
     ("GET", "/clock"): _clock,
     ("GET", "/sockets"): _sockets,
 }
-_WAYS = [f"{method} {path}" for method, path in _HANDLERS] + ["POST /keys/{account}/{revoke|expire|restore}"]
+_WAYS = [f"{method} {path}" for method, path in _HANDLERS] + ["POST /keys/{account}/{revoke, expire or restore}"]
 WAYS = _WAYS

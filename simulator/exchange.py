@@ -130,6 +130,7 @@ class Exchange:
         if market.last_id == 0:
             market.last_id = 880_000
         self.markets[market.key] = market
+        self._open.clear()
 
     def market(self, product: str, market_id: str) -> Market | None:
         """The market by the exchange's name, None where it is not listed (any more)."""
@@ -138,7 +139,21 @@ class Exchange:
 
     def open_markets(self, product: str) -> list[Market]:
         """What can be traded now."""
-        return [market for market in self.markets.values() if market.product == product and market.status == "trading"]
+        found = self._open.get(product)
+        if found is None:
+            found = [one for one in self.markets.values() if one.product == product and one.status == "trading"]
+            self._open[product] = found
+        return found
+
+    def set_status(self, market: Market, status: str) -> None:
+        """trading, halted or delisted."""
+        market.status = status
+        self._open.clear()
+
+    def names(self) -> dict[str, str]:
+        """What clients call the coins that have another name here."""
+        called = {market.base: market.symbol.partition("/")[0] for market in self.markets.values()}
+        return {coin: name for coin, name in called.items() if coin != name}
 
     def traded(self, market: Market, price: Decimal, amount: Decimal, cost: Decimal) -> None:
         """A trade moves the market's last price and its day."""

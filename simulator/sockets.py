@@ -38,6 +38,11 @@ def framed(payload: Any) -> Frame:
     return _frame(0x81, payload.encode() if isinstance(payload, str) else _encode(payload))
 
 
+def text_frame(body: bytes) -> Frame:
+    """Text that is encoded already, as a frame."""
+    return _frame(0x81, body)
+
+
 def _frame(first: int, body: bytes) -> Frame:
     size = len(body)
     if size < 126:

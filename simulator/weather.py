@@ -134,7 +134,7 @@ class Weather:
             chosen = [market for market in open_markets if market.id == wanted] if wanted else open_markets[3:]
             if chosen:
                 market = chosen[0] if wanted else self.dice.choice(chosen)
-                market.status = "delisted"
+                exchange.set_status(market, "delisted")
                 spell.options["market"] = market.id
                 spell.options["product"] = market.product
 
@@ -148,7 +148,7 @@ class Weather:
         elif spell.name == "clock_skew":
             exchange.skew_ms -= int(spell.option("skew_ms", 30_000))
         elif spell.name == "delisting" and "product" in spell.options:
-            exchange.markets[spell.options["product"], spell.options["market"]].status = "trading"
+            exchange.set_status(exchange.markets[spell.options["product"], spell.options["market"]], "trading")
         elif spell.name == "out_of_order":
             for socket in exchange.sockets:
                 held = socket.swap(None)

@@ -48,6 +48,8 @@ class World:
         self.trading = asyncio.Event()
         self.rate = 0.0
         self.only: set[str] = set()
+        self._traders_of: tuple[int, frozenset[str]] = (0, frozenset())
+        self._all_traders: list[Account] = []
         self._dice = Random(f"{seed}:who")  # noqa: S311 — repeatable on purpose
         self._forecaster: asyncio.Task[None] | None = None
 
@@ -90,10 +92,18 @@ class World:
                 owed = min(owed + (now - before) * self.rate, self.rate)
                 before = now
                 deadline = now + 0.05
-                traders = [one for one in self.accounts() if not self.only or one.name in self.only]
+                traders = self._traders() if owed >= 1 else []
                 while owed >= 1 and traders and loop.time() < deadline:
                     owed -= self.trade_once(self._dice.choice(traders))
                 await asyncio.sleep(STEP_S if owed < 1 else 0)
+
+    def _traders(self) -> list[Account]:
+        """Who trades now; made anew only when accounts came or others were named."""
+        state = (sum(len(place.accounts) for place in self.exchanges.values()), frozenset(self.only))
+        if state != self._traders_of:
+            self._traders_of = state
+            self._all_traders = [one for one in self.accounts() if not self.only or one.name in self.only]
+        return self._all_traders
 
     def trade_once(self, account: Account) -> int:
         """One order's worth of trades; how many there were."""

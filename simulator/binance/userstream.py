@@ -18,7 +18,7 @@ from simulator.dialect import (
     OrderOpened,
 )
 from simulator.exchange import Exchange
-from simulator.sockets import Socket
+from simulator.sockets import Socket, text_frame
 from simulator.truth import LINEAR, SPOT, Account
 
 MOST_SUBSCRIPTIONS = 1000
@@ -222,7 +222,7 @@ class FuturesStream(Conversation):
         """One event."""
         if self.combined:
             event = b'{"stream":"%s","data":%s}' % (self.key.encode(), event)
-        self.socket.event(event.decode())
+        self.socket.event(text_frame(event))
 
     def enveloped(self, tag: Any, message: Any) -> Any:
         if not self.combined:
@@ -262,7 +262,7 @@ def publish(exchange: Exchange, account: Account, events: list[Event]) -> None:
     for message in _spot_messages(exchange, events, now) if spot else ():
         encoded = _encode(message)
         for talk, number in spot:
-            talk.socket.event((b'{"subscriptionId":%d,"event":%s}' % (number, encoded)).decode())
+            talk.socket.event(text_frame(b'{"subscriptionId":%d,"event":%s}' % (number, encoded)))
     for message in _futures_messages(account, events, now) if futures else ():
         encoded = _encode(message)
         for stream in futures:

@@ -20,7 +20,9 @@ def simulator(start_simulator: Any) -> SimulatorProcess:
 
 @pytest.fixture
 def keyless(simulator: SimulatorProcess) -> Any:
-    client = pointed_at(simulator, ccxt.binance({"options": {"fetchMarkets": {"types": ["spot", "linear"]}}}), "binance")
+    client = pointed_at(
+        simulator, ccxt.binance({"options": {"fetchMarkets": {"types": ["spot", "linear"]}}}), "binance"
+    )
     client.load_markets()
     return client
 
@@ -63,7 +65,9 @@ def test_the_spot_history_is_read_by_id_to_its_last_trade(simulator: SimulatorPr
     read = every_trade_by_id(client, symbols)
     assert_reads_the_truth(read, simulator.truth(account)["trades"])
     ids = [(row["symbol"], row["id"]) for row in read]
-    assert len({one for _, one in ids}) < len(ids), "ids of different symbols must collide, or nobody notices mixing them"
+    assert len({one for _, one in ids}) < len(ids), (
+        "ids of different symbols must collide, or nobody notices mixing them"
+    )
 
 
 def test_the_futures_history_is_read_by_weeks(simulator: SimulatorProcess, keyless: Any) -> None:

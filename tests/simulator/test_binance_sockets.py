@@ -67,9 +67,7 @@ async def test_private_trades_are_heard_as_they_happened(
     # that costs no fee: neither happens here.
     account = await steer(simulator.account, "binance", products=[product], details={"self_trades": False})
     free = {"spot": "BTCUSDC", "linear": "BNBUSDT"}[product]
-    await steer(
-        simulator.ask, "POST", "/markets", exchange="binance", product=product, market_id=free, status="halted"
-    )
+    await steer(simulator.ask, "POST", "/markets", exchange="binance", product=product, market_id=free, status="halted")
     client = witness(account)
     await client.load_markets()
 

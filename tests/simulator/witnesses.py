@@ -14,6 +14,7 @@ def pointed_at(simulator: SimulatorProcess, client: Any, exchange: str, *, numbe
     """
     client.urls["api"] = simulator.instead_of(exchange, client.urls["api"])
     client.number = number
+    client.enableRateLimit = False
     return client
 
 
