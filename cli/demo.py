@@ -29,6 +29,7 @@ LIVE_WITHIN = 45.0
 PROVEN_WITHIN = 240.0
 EQUAL_WITHIN = 30.0
 NUDGE_EVERY = 3.0
+TELL_EVERY = 10.0
 # What would make the demo another one than everybody's, should the shell have it.
 NOT_FROM_THE_SHELL = {
     "CREDENTIALS_KEY", "DATABASE_POOLER", "DATABASE_URL", "EGRESS", "EGRESS_ADDRESS", "EXCHANGES", "METRICS_TOKEN",
@@ -130,6 +131,7 @@ def demo(
             "PUBLIC_URL": f"http://127.0.0.1:{chosen}",
             "BALANCE_EVERY": "20s",
             "CATCH_UP_EVERY": "1m",
+            "BACKFILL_SHARE": "0.9",
         },
     ) as desk:
         logins = _start(desk, simulator, wanted)
@@ -221,18 +223,27 @@ def _prove(desk: Desk, simulator: Simulator, wanted: Wanted, span: float) -> dic
 
 def _wait_until_proven(desk: Desk, db: psycopg.Connection, wanted: Wanted, until_ms: int) -> bool:
     """Wait until REST has shown every feed up to the end of trading. Says what is left when it takes too long."""
-    nudge_at = 0.0
+    nudge_at, told_at = 0.0, time.monotonic()
     asked = {"until": until_ms, "exchanges": list(wanted.exchanges)}
 
     def unproven() -> list[tuple[str, str]]:
         return [(label, feed) for _, label, feed in db.execute(UNPROVEN, asked)]
+
+    def tell(left: list[tuple[str, str]]) -> None:
+        nonlocal told_at
+        if left and time.monotonic() - told_at >= TELL_EVERY:
+            told_at = time.monotonic()
+            accounts = ", ".join(sorted({label for label, _ in left}))
+            say(f"Waiting for the proof of {len(left)} feeds of {accounts} …")
 
     def is_proven() -> bool:
         nonlocal nudge_at
         if time.monotonic() >= nudge_at:
             db.execute(NUDGE)
             nudge_at = time.monotonic() + NUDGE_EVERY
-        return not unproven()
+        left = unproven()
+        tell(left)
+        return not left
 
     if _watch_until(desk, is_proven, PROVEN_WITHIN):
         return True

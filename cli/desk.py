@@ -181,5 +181,9 @@ def _kept_credentials_key(folder: Path) -> str:
 
 
 def own_environment() -> dict[str, str]:
-    """This shell's variables, with our Python first on the path."""
-    return {**os.environ, "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", "")}
+    """This shell's variables, with our Python and our source first on the paths."""
+    return {
+        **os.environ,
+        "PATH": str(Path(sys.executable).parent) + os.pathsep + os.environ.get("PATH", ""),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }

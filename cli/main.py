@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -73,7 +74,8 @@ def process(word: str) -> click.Command:
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     def become(arguments: tuple[str, ...]) -> NoReturn:
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", room, *arguments])  # noqa: S606 — one of our rooms
+        os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # whatever lies where we stand, ours is meant
+        os.execv(sys.executable, [sys.executable, "-P", "-m", room, *arguments])  # noqa: S606 — one of our rooms
 
     return become
 

@@ -152,8 +152,8 @@ class Supervisor:
 
 
 def room(name: str, *arguments: str) -> list[str]:
-    """The command that runs one of our rooms as a process."""
-    return [sys.executable, "-m", name, *arguments]
+    """The command that runs one of our rooms as a process, whatever else lies where we stand (-P)."""
+    return [sys.executable, "-P", "-m", name, *arguments]
 
 
 def answers(port: int, path: str) -> Callable[[], bool]:
