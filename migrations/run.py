@@ -21,7 +21,7 @@ from sqlalchemy.pool import NullPool
 from shared.domain.errors import StoreUnavailable
 
 # Any number will do, as long as nothing else in this database uses it.
-_LOCK = 7_226_118_301
+LOCK = 7_226_118_301
 _OLDEST_SERVER = 150_000
 
 
@@ -75,7 +75,7 @@ def _upgrade(connection: Connection, patience_seconds: float) -> list[str]:
     if version.info.server_version < _OLDEST_SERVER:
         raise StoreUnavailable(f"Postgres 15 or newer is needed; this is {version.info.server_version // 10_000}.")
     connection.execute(text("SELECT set_config('lock_timeout', :wait, false)"), {"wait": f"{int(patience_seconds)}s"})
-    connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+    connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
     connection.commit()
     try:
         steps = _pending(_current(connection))
@@ -89,7 +89,7 @@ def _upgrade(connection: Connection, patience_seconds: float) -> list[str]:
         return steps
     finally:
         connection.rollback()
-        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
         connection.commit()
 
 

@@ -69,6 +69,15 @@ def test_two_processes_at_once_wait_for_each_other(empty_database_url):
     assert 2 == sum("already" in each.stdout for each in ended)
 
 
+def test_another_migration_is_waited_for_and_not_for_ever(empty_database_url):
+    with psycopg.connect(empty_database_url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (run.LOCK,))
+        with pytest.raises(StoreUnavailable, match="right now"):
+            run.upgrade(empty_database_url, patience_seconds=0.5)
+        other.execute("SELECT pg_advisory_unlock(%s)", (run.LOCK,))
+    assert run.upgrade(empty_database_url)
+
+
 def test_a_step_that_fails_leaves_nothing_behind(empty_database_url):
     with psycopg.connect(empty_database_url, autocommit=True) as db:
         db.execute("CREATE TABLE audit_log (in_the_way int)")

@@ -164,6 +164,17 @@ def test_two_schedulers_never_take_the_same_duty(db, database_url, now):
     assert 60 == len(everything) == len(set(everything))
 
 
+def test_a_scheduler_never_waits_for_what_another_is_just_taking(db, other, now):
+    first, second = a_connection(db), a_connection(db)
+    only(db, "balances")
+    set_due(db, first, "balances", now - 10)
+    set_due(db, second, "balances", now - 5)
+    other.execute("SET lock_timeout = '1s'")
+    with db.transaction():
+        assert [first] == [each.connection_id for each in take_due(db, now, 1, Every())]
+        assert [second] == [each.connection_id for each in take_due(other, now, 5, Every())]
+
+
 def test_a_hundred_thousand_connections_due_at_once_are_taken_in_bounded_bites(db, now):
     user = a_user(db)
     db.execute(

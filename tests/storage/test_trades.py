@@ -91,6 +91,23 @@ def test_a_streamed_trade_never_overwrites_a_confirmed_one(db):
     assert ["spot:BTCUSDT:1"] == [item.identity for item in kept]
 
 
+def test_what_rest_showed_unfinished_only_rest_finishes(db):
+    connection = a_connection(db)
+    record_trades(db, rows(connection, a_trade(fees=(), provisional=True)), Source.REST)
+    record_trades(db, rows(connection, a_trade()), Source.STREAM)
+    assert [(None, True)] == [(line.fee, line.provisional) for line in reading.list_trades(db, reading.TradeFilter())]
+    record_trades(db, rows(connection, a_trade()), Source.REST)
+    assert [False] == [line.provisional for line in reading.list_trades(db, reading.TradeFilter())]
+
+
+def test_of_two_tellings_in_one_batch_the_complete_one_is_stored(db):
+    connection = a_connection(db)
+    batch = rows(connection, a_trade(fees=(), provisional=True), a_trade(), a_trade(fees=(), provisional=True))
+    recorded = record_trades(db, batch, Source.STREAM)
+    assert (1, 2) == (recorded.new, recorded.repeated)
+    assert [False] == [line.provisional for line in reading.list_trades(db, reading.TradeFilter())]
+
+
 def test_rest_wins_over_the_stream_and_the_difference_is_kept(db):
     connection = a_connection(db)
     record_trades(db, rows(connection, a_trade(side=Side.SELL)), Source.STREAM)

@@ -83,6 +83,14 @@ def test_a_header_with_other_rounds_or_absurd_ones_does_not_open(vault):
             vault.open(b"TS" + len(text).to_bytes(2, "big") + text + blob[4 + length :], **a_row())
 
 
+def test_a_header_written_in_another_way_does_not_open(vault):
+    blob = vault.seal(FIELDS, **a_row()).blob
+    length = int.from_bytes(blob[2:4], "big")
+    text = json.dumps(json.loads(blob[4 : 4 + length]), indent=1).encode()
+    with pytest.raises(CannotOpen):
+        vault.open(b"TS" + len(text).to_bytes(2, "big") + text + blob[4 + length :], **a_row())
+
+
 @pytest.mark.parametrize("blob", [b"", b"TS", b"TS\xff\xff{}", b"TS\x00\x02{}" + bytes(40), b"XX" + bytes(200)])
 def test_what_is_no_seal_is_called_so(vault, blob):
     with pytest.raises(CannotOpen):
