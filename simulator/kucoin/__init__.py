@@ -10,17 +10,18 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator.dialect import Call, Conversation, Dialect, Event, Refusal, Route, SocketRoute
+from simulator.dialect import EIGHT_PLACES, Call, Conversation, Dialect, Event, Refusal, Route, SocketRoute
 from simulator.http import Response
 from simulator.kucoin import rest
 from simulator.kucoin.classic import Classic
 from simulator.kucoin.errors import good, refused
 from simulator.kucoin.keys import UNIFIED, account_mode, api_key, signed_account
 from simulator.kucoin.listings import contracts, currencies, instruments, listed, symbols, tickers, unified_currencies
+from simulator.kucoin.rows import TAX
 from simulator.kucoin.talk import Talk
 from simulator.kucoin.tokens import FUTURES_SOCKETS, SPOT_SOCKETS, UNIFIED_SOCKETS, Tokens, bullet, unified_bullet
 from simulator.kucoin.unified import Prices, Unified
-from simulator.truth import LINEAR, SPOT, Account, Market
+from simulator.truth import LINEAR, SPOT, Account, Fee, Market
 
 if TYPE_CHECKING:
     from simulator.sockets import Socket
@@ -170,6 +171,13 @@ class KuCoin(Dialect):
         if account.mode == UNIFIED:
             return "" if forced else str(428_507_000_000_000_000 + number)
         return f"{number:024x}" if market.product == SPOT else str(236_317_000_000_000_000 + number)
+
+    def fees(self, account: Account, market: Market, **facts: Any) -> tuple[Fee, ...]:
+        """Accounts with `details["taxed"]` pay a tax on top, in the coin of the fee."""
+        usual = super().fees(account, market, **facts)
+        if not account.details.get("taxed") or market.product != SPOT:
+            return usual
+        return (*usual, Fee((usual[0].amount * TAX).quantize(EIGHT_PLACES), usual[0].currency))
 
     # REST.
 

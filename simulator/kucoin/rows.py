@@ -10,6 +10,7 @@ from simulator.truth import INVERSE, SPOT, ZERO, Fill, plain
 FIRST_ROW = 19_814_995_255_305
 NANOS = 1_000_000
 NO_ORDER = "0"
+TAX = Decimal("0.075")  # of the fee, where an account's country asks for it
 FUTURES_KINDS = {"trade": "trade", "liquidation": "liquid", "adl": "adl", "settlement": "settlement"}
 UNIFIED_KINDS = {"trade": "NORMAL", "liquidation": "LIQUID", "adl": "ADL", "settlement": "SETTLEMENT"}
 
@@ -74,8 +75,9 @@ def spot_fill(fill: Fill) -> dict[str, Any]:
         "size": plain(fill.size),
         "funds": plain(fill.cost),
         "tradeType": "TRADE",
-        "taxRate": "0",
+        "taxRate": plain(TAX) if len(fill.fees) > 1 else "0",
         "tax": tax_of(fill),
+        "taxCurrency": fee_of(fill)[1],
         "createdAt": fill.timestamp_ms,
     }
 

@@ -466,6 +466,18 @@ async def test_a_resting_futures_order_is_older_than_its_fill(place):
     assert (row["size"], row["value"], row["feeCurrency"]) == (int(fill.size), f"{fill.cost.normalize():f}", "USDT")
 
 
+async def test_a_tax_stands_beside_the_fee(place):
+    for mode, path in (
+        ("classic", "/api/v1/hf/fills?symbol=BTC-USDT"),
+        ("unified", "/api/ua/v1/unified/order/execution?tradeType=SPOT&symbol=BTC-USDT"),
+    ):
+        account = place.account(mode, SPOT, details={"taxed": True})
+        (fill,) = place.fill(account)
+        (row,) = (await data_of(place, account, path))["items"]
+        assert [Decimal(row["fee"]), Decimal(row["tax"])] == [fee.amount for fee in fill.fees]
+        assert fill.fees[1].amount > 0
+
+
 async def test_the_ledger_keeps_three_days_and_names_symbols_in_a_text(place):
     account, now = place.account("classic", SPOT), place.exchange.now_ms()
     (old,), (young,) = place.fill(account, "ETH-USDT"), place.fill(account, side="buy")
