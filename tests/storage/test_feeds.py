@@ -41,7 +41,7 @@ def test_a_swept_feed_found_traded_is_new_and_a_traded_one_is_never_swept_again(
     assert () == feeds.ensure_feeds(db, connection, [(BTC, NEW_YEAR)], is_sweep=True)
     feeds.postpone(db, connection, [BTC.key], NEW_YEAR + 1000 * DAY)
     assert (BTC.key,) == feeds.ensure_feeds(db, connection, [(BTC, NEW_YEAR + DAY)])
-    assert () == feeds.ensure_feeds(db, connection, [(BTC, NEW_YEAR)], is_sweep=True)
+    assert () == feeds.ensure_feeds(db, connection, [(BTC, NEW_YEAR + DAY)], is_sweep=True)
     (feed,) = feeds.feeds_of(db, connection)
     assert (False, NEW_YEAR) == (feed.is_sweep, feed.wanted_since_ms)
     assert feed.due_ms < NEW_YEAR + 1000 * DAY
