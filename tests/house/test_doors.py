@@ -5,14 +5,14 @@ import re
 
 import pytest
 
-from tests.house.source import calls, files, tree, where
+from tests.house.source import calls, dotted, files, tree, where
 
 CLOCK_AND_CHANCE = re.compile(
     r"(^|\.)(now|utcnow|today|time|time_ns|monotonic|monotonic_ns|perf_counter|random|randint|choice|shuffle|uuid1|uuid4|"
     r"token_bytes|token_hex|token_urlsafe|urandom)$"
 )
 SLEEP = re.compile(r"(^|\.)sleep$")
-READS_ENVIRONMENT = re.compile(r"(^|\.)(getenv|environ)$")
+READS_ENVIRONMENT = re.compile(r"(^|\.)getenv$")
 HANDED_IN = re.compile(r"^(self|cls)\.|^(dice|clock|exchange|protocol)\.")
 
 
@@ -33,8 +33,9 @@ def test_only_the_settings_read_the_environment() -> None:
         for path in files("shared", "workers", "scheduler", "streamer", "web", "migrations", "simulator")
         if path.name != "settings.py"
         for node in ast.walk(tree(path))
-        if isinstance(node, ast.Attribute | ast.Name)
-        and READS_ENVIRONMENT.search(getattr(node, "attr", getattr(node, "id", "")))
+        if READS_ENVIRONMENT.search(dotted(node))
+        or dotted(node) in {"os.environ.get", "os.environ.copy"}
+        or (isinstance(node, ast.Subscript) and dotted(node.value) == "os.environ")
     ]
     assert [] == read, "make it a field of shared.settings.Settings and hand it in"
 
