@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import uvloop
 
@@ -47,8 +47,10 @@ def _ask(url: str, path: str, **options: Any) -> Any:
 class Listener(asyncio.Protocol):
     """Signs one account in and counts the fills that arrive."""
 
-    fills = 0
-    opened = 0
+    fills: ClassVar[int] = 0
+    opened: ClassVar[int] = 0
+    wanted: ClassVar[int] = 0
+    ready: ClassVar[asyncio.Event] = asyncio.Event()
 
     def __init__(self, account: dict[str, Any]) -> None:
         self.account = account
@@ -65,6 +67,8 @@ class Listener(asyncio.Protocol):
             self.transport.write(self._subscription())
         if b'"subscriptionId":0}' in data:
             Listener.opened += 1
+            if Listener.opened == Listener.wanted:
+                Listener.ready.set()
         Listener.fills += data.count(FILL)
 
     def _subscription(self) -> bytes:
@@ -78,10 +82,10 @@ class Listener(asyncio.Protocol):
 async def _listen(url: str, accounts: list[dict[str, Any]]) -> None:
     port = int(url.rsplit(":", 1)[1])
     loop = asyncio.get_running_loop()
+    Listener.wanted = len(accounts)
     for account in accounts:
         await loop.create_connection(lambda account=account: Listener(account), "127.0.0.1", port)  # type: ignore[misc]
-    while Listener.opened < len(accounts):
-        await asyncio.sleep(0.01)
+    await Listener.ready.wait()
 
 
 async def _run(options: argparse.Namespace, url: str, pid: int) -> dict[str, Any]:

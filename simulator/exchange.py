@@ -158,8 +158,10 @@ class Exchange:
     def traded(self, market: Market, price: Decimal, amount: Decimal, cost: Decimal) -> None:
         """A trade moves the market's last price and its day."""
         market.price = market.shown = price
-        market.high_24h = max(market.high_24h, price)
-        market.low_24h = min(market.low_24h, price)
+        if price > market.high_24h:
+            market.high_24h = price
+        elif price < market.low_24h:
+            market.low_24h = price
         market.volume_24h += amount
         market.turnover_24h += cost
 
@@ -308,6 +310,12 @@ class Exchange:
                 if match:
                     return found, match.groupdict()
         return None, {}
+
+    def admit_socket(self, call: Call) -> None:
+        """Lets a new socket in, or raises `Refusal`."""
+        if self.weather.refuses_sockets(call):
+            raise Refusal(Response(status=503, body=b"try later", content_type="text/plain"))
+        self.dialect.admit_socket(call)
 
     def rest(self, request: Request) -> Response:
         """One REST call, from the weather to the headers."""

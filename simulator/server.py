@@ -125,9 +125,7 @@ class Link(asyncio.Protocol):
         protocol = ServerProtocol(max_size=LARGEST_MESSAGE)
         socket = Socket(exchange, way, self.transport, protocol)
         try:
-            if exchange.weather.refuses_sockets(call):
-                raise Refusal(Response(status=503, body=b"try later", content_type="text/plain"))
-            exchange.dialect.admit_socket(call)
+            exchange.admit_socket(call)
             conversation_of(socket, way, call)
         except Refusal as refusal:
             exchange.counters["sockets_refused"] += 1

@@ -56,6 +56,8 @@ class Socket:
     """The server's end of one websocket. Conversations use `event`, `reply`, `close`, `abort`."""
 
     __slots__ = (
+        "__weakref__",
+        "_binary",
         "_held",
         "_parts",
         "_pinged_at",
@@ -72,7 +74,6 @@ class Socket:
         "route",
         "stalled",
         "transport",
-        "__weakref__",
     )
 
     conversation: Conversation
@@ -93,7 +94,8 @@ class Socket:
         self._window = 0
         self._window_ends = 0.0
         self._held: Frame | None = None
-        self._parts: list[bytes] | None = None
+        self._parts: list[bytes] = []
+        self._binary = False
 
     # Speaking.
 
@@ -163,24 +165,22 @@ class Socket:
         if opcode is Opcode.PONG:
             if self._unanswered is not None and bytes(frame.data) == self._unanswered[1]:
                 self._unanswered = None
-            return
-        if opcode is Opcode.PING:
+        elif opcode is Opcode.PING:
             if self.route.frames_count:
                 self.heard_at = self.exchange.real_s()
-            return
-        if opcode is Opcode.CLOSE:
+        elif opcode is Opcode.CLOSE:
             asyncio.get_running_loop().call_later(0.1, self.transport.close)
-            return
-        if opcode is Opcode.CONT or not frame.fin:
-            self._parts = [*(self._parts or []), bytes(frame.data)]
-            if not frame.fin:
-                return
-            body, self._parts = b"".join(self._parts), None
-            self._message(body.decode("utf-8", "replace"))
-        elif opcode is Opcode.TEXT:
-            self._message(bytes(frame.data).decode("utf-8", "replace"))
-        elif opcode is Opcode.BINARY:
-            self._message(bytes(frame.data))
+        else:
+            self._part(frame)
+
+    def _part(self, frame: InboundFrame) -> None:
+        """A message, or a part of one."""
+        if frame.opcode is not Opcode.CONT:
+            self._binary, self._parts = frame.opcode is Opcode.BINARY, []
+        self._parts.append(bytes(frame.data))
+        if frame.fin:
+            body, self._parts = b"".join(self._parts), []
+            self._message(body if self._binary else body.decode("utf-8", "replace"))
 
     def _message(self, message: str | bytes) -> None:
         self.heard_at = self.exchange.real_s()

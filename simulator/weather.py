@@ -9,6 +9,8 @@ from msgspec import Struct, field
 from simulator.http import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from simulator.dialect import Call
     from simulator.exchange import Exchange
     from simulator.sockets import Frame, Socket
@@ -71,6 +73,14 @@ class Weather:
         self.spells: list[Spell] = []
         self.calm = True
         self._last_id = 0
+        self._ways: dict[str, Callable[[Spell, Socket, Frame], bool]] = {
+            "lost": self._lose,
+            "half_frame": self._break,
+            "slow": self._delay,
+            "twice": self._double,
+            "out_of_order": self._disorder,
+        }
+        """What may happen to an event on its way; each says whether it dealt with it."""
 
     def start(self, name: str, *, seconds: float | None, account: str | None, options: dict[str, Any]) -> Spell:
         """Begins a spell; `name` is one of `NAMES`, `account` the uid it is for (None: all)."""
@@ -129,14 +139,16 @@ class Weather:
         elif name == "token_dies":
             exchange.dialect.notice("token_dies", account)
         elif name == "delisting":
-            open_markets = [market for market in exchange.markets.values() if market.status == "trading"]
-            wanted = spell.options.get("market")
-            chosen = [market for market in open_markets if market.id == wanted] if wanted else open_markets[3:]
-            if chosen:
-                market = chosen[0] if wanted else self.dice.choice(chosen)
-                exchange.set_status(market, "delisted")
-                spell.options["market"] = market.id
-                spell.options["product"] = market.product
+            self._delist(spell)
+
+    def _delist(self, spell: Spell) -> None:
+        open_markets = [market for market in self.exchange.markets.values() if market.status == "trading"]
+        wanted = spell.options.get("market")
+        chosen = [market for market in open_markets if market.id == wanted] if wanted else open_markets[3:]
+        if chosen:
+            market = chosen[0] if wanted else self.dice.choice(chosen)
+            self.exchange.set_status(market, "delisted")
+            spell.options["product"], spell.options["market"] = market.key
 
     def _finish(self, spell: Spell) -> None:
         if spell in self.spells:
@@ -172,39 +184,48 @@ class Weather:
 
     def carry(self, socket: "Socket", frame: "Frame") -> None:
         """Takes an event to a socket through whatever is going on."""
-        dice = self.dice
-        send = socket.write
         for spell in self.spells:
-            if spell.account is not None and spell.account not in socket.conversation.accounts:
-                continue
-            name = spell.name
-            if name == "lost" and dice.random() < spell.option("chance", 0.1):
-                self.exchange.counters["events_lost"] += 1
+            meant = spell.account is None or spell.account in socket.conversation.accounts
+            way = self._ways.get(spell.name)
+            if meant and way is not None and way(spell, socket, frame):
                 return
-            if name == "half_frame" and dice.random() < spell.option("chance", 0.05):
-                self.exchange.counters["frames_broken"] += 1
-                socket.break_in(frame)
-                return
-            if name == "slow":
-                asyncio.get_running_loop().call_later(spell.option("delay", 1.0), send, frame)
-                return
-            if name == "twice" and dice.random() < spell.option("chance", 0.3):
-                self.exchange.counters["events_doubled"] += 1
-                if dice.random() < 0.5:
-                    send(frame)
-                else:
-                    asyncio.get_running_loop().call_later(dice.uniform(0.05, 1.5), send, frame)
-            if name == "out_of_order":
-                held = socket.swap(None)
-                if held is None and dice.random() < spell.option("chance", 0.3):
-                    self.exchange.counters["events_disordered"] += 1
-                    socket.swap(frame)
-                    return
-                if held is not None:
-                    send(frame)
-                    send(held)
-                    return
-        send(frame)
+        socket.write(frame)
+
+    def _lose(self, spell: Spell, _socket: "Socket", _frame: "Frame") -> bool:
+        if self.dice.random() >= spell.option("chance", 0.1):
+            return False
+        self.exchange.counters["events_lost"] += 1
+        return True
+
+    def _break(self, spell: Spell, socket: "Socket", frame: "Frame") -> bool:
+        if self.dice.random() >= spell.option("chance", 0.05):
+            return False
+        self.exchange.counters["frames_broken"] += 1
+        socket.break_in(frame)
+        return True
+
+    def _delay(self, spell: Spell, socket: "Socket", frame: "Frame") -> bool:
+        asyncio.get_running_loop().call_later(spell.option("delay", 1.0), socket.write, frame)
+        return True
+
+    def _double(self, spell: Spell, socket: "Socket", frame: "Frame") -> bool:
+        if self.dice.random() < spell.option("chance", 0.3):
+            self.exchange.counters["events_doubled"] += 1
+            later = 0.0 if self.dice.random() < 0.5 else self.dice.uniform(0.05, 1.5)
+            asyncio.get_running_loop().call_later(later, socket.write, frame)
+        return False
+
+    def _disorder(self, spell: Spell, socket: "Socket", frame: "Frame") -> bool:
+        held = socket.swap(None)
+        if held is not None:
+            socket.write(frame)
+            socket.write(held)
+            return True
+        if self.dice.random() >= spell.option("chance", 0.3):
+            return False
+        self.exchange.counters["events_disordered"] += 1
+        socket.swap(frame)
+        return True
 
     def answer(self, call: "Call") -> Response | None:
         """What the weather answers instead of the exchange, if it does."""

@@ -11,7 +11,7 @@ from simulator.binance.listings import futures_entry
 from simulator.binance.rows import eight, futures_order, futures_trade, ticker_row
 from simulator.binance.spot import find_order
 from simulator.dialect import DAY_MS, Call, Route
-from simulator.truth import INVERSE, LINEAR, ZERO, Account, Fill, Market, Position, plain
+from simulator.truth import INVERSE, LINEAR, ZERO, Account, Fill, Position, plain
 
 HOSTS = ("fapi.binance.com", "testnet.binancefuture.com", "demo-fapi.binance.com")
 COIN_HOSTS = ("dapi.binance.com", "testnet.binancefuture.com", "demo-dapi.binance.com")
@@ -52,7 +52,7 @@ def _fapi(host: str) -> Iterator[Route]:
         yield private(f"{version}/account", account, 5)
         yield private(f"{version}/balance", balance, 5)
         yield private(f"{version}/positionRisk", position_risk, 5)
-    yield private("v1/accountConfig", lambda call: account_config(call), 5)
+    yield private("v1/accountConfig", account_config, 5)
     yield private("v1/symbolConfig", symbol_config, 5)
     yield private("v1/leverageBracket", leverage_brackets, 1)
     yield private("v1/multiAssetsMargin", lambda _call: {"multiAssetsMargin": False}, 30)

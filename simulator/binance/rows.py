@@ -11,7 +11,7 @@ ORDER_STATUS = {"open": "NEW", "filled": "FILLED", "canceled": "CANCELED", "expi
 
 def eight(value: Decimal) -> str:
     """As spot writes amounts."""
-    return format(value, ".8f")
+    return format(value, ".8f") if value else "0.00000000"
 
 
 def status_of(order: Order) -> str:
@@ -378,9 +378,9 @@ def mini_ticker_event(market: Market, now_ms: int) -> dict[str, Any]:
     }
 
 
-def book_ticker_event(market: Market, now_ms: int, *, futures: bool) -> dict[str, Any]:
-    """bookTicker; on spot without `e`."""
-    event: dict[str, Any] = {
+def spot_book_event(market: Market, now_ms: int) -> dict[str, Any]:
+    """bookTicker of spot: without `e`."""
+    return {
         "u": now_ms,
         "s": market.id,
         "b": plain(market.bid),
@@ -388,7 +388,11 @@ def book_ticker_event(market: Market, now_ms: int, *, futures: bool) -> dict[str
         "a": plain(market.ask),
         "A": plain(market.step * 70),
     }
-    return {"e": "bookTicker", **event, "T": now_ms, "E": now_ms} if futures else event
+
+
+def futures_book_event(market: Market, now_ms: int) -> dict[str, Any]:
+    """bookTicker of futures."""
+    return {"e": "bookTicker", **spot_book_event(market, now_ms), "T": now_ms, "E": now_ms}
 
 
 def ticker_row(market: Market, now_ms: int) -> dict[str, Any]:

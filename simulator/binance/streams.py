@@ -15,6 +15,10 @@ ALL_MINI = "!miniTicker@arr"
 _encode = msgspec.json.Encoder().encode
 
 
+class _Mistake(Exception):
+    """A request that is not understood; the text is what the client is told."""
+
+
 class MarketStream(Conversation):
     """One socket of market data. What it says wrongly gets an error; a stream that does not exist stays silent."""
 
@@ -38,29 +42,34 @@ class MarketStream(Conversation):
         self.socket.reply(self._answer(asked))
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        method, number = asked["method"], asked.get("id")
-        names = asked.get("params") or []
+        number = asked.get("id")
         if number is not None and not isinstance(number, int | str):
             return {"code": 2, "msg": "Invalid request: request ID must be an unsigned integer or a string"}
-        if method in {"SUBSCRIBE", "UNSUBSCRIBE"}:
-            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-                return {"code": 2, "msg": "Invalid request: params must be a list of streams", "id": number}
-            if method == "SUBSCRIBE":
-                if len({*self.streams, *names}) > MOST_STREAMS:
-                    return {"code": 2, "msg": f"Invalid request: more than {MOST_STREAMS} streams", "id": number}
-                self.streams |= dict.fromkeys(names)
-            else:
-                for name in names:
-                    self.streams.pop(name, None)
-            return {"result": None, "id": number}
+        try:
+            return {"result": self._done(asked["method"], asked.get("params") or []), "id": number}
+        except _Mistake as mistake:
+            return {"code": 2, "msg": f"Invalid request: {mistake}", "id": number}
+
+    def _done(self, method: str, names: Any) -> Any:
+        """Does what was asked; the result of it."""
+        if not isinstance(names, list):
+            raise _Mistake("params must be a list")
         if method == "LIST_SUBSCRIPTIONS":
-            return {"result": list(self.streams), "id": number}
-        if method == "SET_PROPERTY" and names[:1] == ["combined"]:
-            self.combined = bool(names[1])
-            return {"result": None, "id": number}
+            return list(self.streams)
         if method == "GET_PROPERTY":
-            return {"result": self.combined, "id": number}
-        return {"code": 2, "msg": f"Invalid request: unknown variant `{method}`", "id": number}
+            return self.combined
+        if method == "SET_PROPERTY" and names[:1] == ["combined"] and len(names) == 2:
+            self.combined = bool(names[1])
+        elif method == "SUBSCRIBE":
+            if len({*self.streams, *map(str, names)}) > MOST_STREAMS:
+                raise _Mistake(f"more than {MOST_STREAMS} streams")
+            self.streams |= dict.fromkeys(map(str, names))
+        elif method == "UNSUBSCRIBE":
+            for name in names:
+                self.streams.pop(str(name), None)
+        else:
+            raise _Mistake(f"unknown variant `{method}`")
+        return None
 
     def notice(self, name: str, account: Any) -> None:
         if name == "maintenance" and self.product == SPOT:
@@ -126,16 +135,13 @@ def _event(
         return None
     if name == ALL_MINI:
         return [rows.mini_ticker_event(market, now) for market in changed if market.product == product] or None
-    if name == "!ticker@arr":
-        if product == SPOT:
-            return None
+    if name == "!ticker@arr" and product != SPOT:
         return [rows.ticker_event(market, now) for market in changed if market.product == product] or None
     symbol, _, kind = name.partition("@")
     market = by_id.get((product, symbol))
-    if market is None:
-        return None
-    if kind == "ticker":
-        return rows.ticker_event(market, now)
-    if kind == "miniTicker":
-        return rows.mini_ticker_event(market, now)
-    return rows.book_ticker_event(market, now, futures=product == LINEAR) if of_book else None
+    render = {
+        "ticker": rows.ticker_event,
+        "miniTicker": rows.mini_ticker_event,
+        "bookTicker": rows.futures_book_event if product == LINEAR else rows.spot_book_event,
+    }.get(kind)
+    return render(market, now) if market is not None and render is not None else None

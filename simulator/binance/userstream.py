@@ -13,6 +13,7 @@ from simulator.dialect import (
     Call,
     Conversation,
     Event,
+    Noise,
     OrderEnded,
     OrderFilled,
     OrderOpened,
@@ -272,28 +273,39 @@ def publish(exchange: Exchange, account: Account, events: list[Event]) -> None:
 def _spot_messages(exchange: Exchange, events: list[Event], now: int) -> list[dict[str, Any]]:
     messages: list[dict[str, Any]] = []
     for event in events:
-        if isinstance(event, OrderFilled):
-            if event.fill.market.product == SPOT:
-                messages.append(rows.execution_report(event.fill.order, "TRADE", now, event.fill))
-        elif isinstance(event, OrderOpened):
-            if event.order.market.product == SPOT:
-                messages.append(rows.execution_report(event.order, "NEW", now))
-        elif isinstance(event, OrderEnded):
-            if event.order.market.product == SPOT and event.order.status == "canceled":
-                messages.append(rows.execution_report(event.order, "CANCELED", now))
-        elif isinstance(event, BalanceMoved):
+        if isinstance(event, BalanceMoved):
             if event.wallet == "spot":
                 messages += rows.spot_deposits(event) if event.cause == "deposit" else []
                 messages.append(rows.spot_position(event))
-        elif event.name == "prevention":
-            if event.market.product == SPOT:
-                exchange.last_order += 2
-                messages.append(rows.prevention_report(event.market, exchange.last_order, now, event.market.price))
-        elif event.name == "list_status":
-            messages.append(_list_status(exchange, event.market.id, now))
-        elif event.name == "external_lock":
-            messages.append({"e": "externalLockUpdate", "E": now, "a": event.market.base, "d": "0.0", "T": now})
+        elif isinstance(event, Noise):
+            messages += _noise(exchange, event, now)
+        else:
+            report = _spot_report(event, now)
+            messages += [report] if report else []
     return messages
+
+
+def _spot_report(event: OrderOpened | OrderFilled | OrderEnded, now: int) -> dict[str, Any] | None:
+    if isinstance(event, OrderFilled):
+        fill = event.fill
+        return rows.execution_report(fill.order, "TRADE", now, fill) if fill.market.product == SPOT else None
+    if event.order.market.product != SPOT:
+        return None
+    if isinstance(event, OrderOpened):
+        return rows.execution_report(event.order, "NEW", now)
+    return rows.execution_report(event.order, "CANCELED", now) if event.order.status == "canceled" else None
+
+
+def _noise(exchange: Exchange, event: Noise, now: int) -> list[dict[str, Any]]:
+    """What is no fill, and looks more or less like one."""
+    if event.market.product != SPOT:
+        return []
+    if event.name == "prevention":
+        exchange.last_order += 2
+        return [rows.prevention_report(event.market, exchange.last_order, now, event.market.price)]
+    if event.name == "list_status":
+        return [_list_status(exchange, event.market.id, now)]
+    return [{"e": "externalLockUpdate", "E": now, "a": event.market.base, "d": "0.0", "T": now}]
 
 
 def _list_status(exchange: Exchange, symbol: str, now: int) -> dict[str, Any]:

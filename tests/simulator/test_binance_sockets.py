@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import until
 from tests.simulator.witnesses import assert_reads_the_truth, credentials, pointed_at
 
 WS_API = "wss://ws-api.binance.com:443/ws-api/v3"
@@ -54,9 +55,7 @@ async def hear(client: Any, count: int, **params: Any) -> list[dict[str, Any]]:
 
 
 async def until_heard(simulator: SimulatorProcess, accounts: int) -> None:
-    async with asyncio.timeout(10):
-        while (await steer(simulator.counters, "binance"))["accounts_heard"] < accounts:
-            await asyncio.sleep(0.02)
+    await steer(until, lambda: simulator.counters("binance")["accounts_heard"] >= accounts)
 
 
 @pytest.mark.parametrize(("product", "kind"), [("spot", "spot"), ("linear", "swap")])
@@ -292,14 +291,23 @@ async def test_all_prices_come_as_a_list_of_what_changed(simulator: SimulatorPro
         assert all(row["e"] == "24hrMiniTicker" for row in said["data"])
 
 
+async def test_a_raw_message_is_said_verbatim_or_in_the_sockets_envelope(simulator: SimulatorProcess) -> None:
+    account = await steer(simulator.account, "binance", products=["spot"])
+    async with connect(simulator.instead_of("binance", WS_API)) as socket:
+        await subscribe(socket, account)
+        raw = '{"e" : "executionReport", "t":1.50}'
+        assert await steer(simulator.replay_on_sockets, account, raw) == 1
+        assert await socket.recv() == raw
+        await steer(simulator.replay_on_sockets, account, raw, envelope=True)
+        assert await socket.recv() == '{"subscriptionId":0,"event":%s}' % raw  # noqa: UP031 — the raw text has braces
+
+
 async def test_who_talks_too_much_is_thrown_out(simulator: SimulatorProcess) -> None:
     async with connect(simulator.instead_of("binance", "wss://stream.binance.com:9443/ws")) as socket:
         for number in range(8):
             await socket.send(json.dumps({"method": "LIST_SUBSCRIPTIONS", "id": number}))
         with pytest.raises(ConnectionClosed):
-            async with asyncio.timeout(5):
-                while True:
-                    await socket.recv()
+            await receive(socket, lambda _said: False)
 
 
 async def test_streams_of_futures_keep_to_their_category(simulator: SimulatorProcess) -> None:

@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.fixtures.simulator import SimulatorProcess, SimulatorSaysNo
+from tests.fixtures.waiting import until
 from tests.simulator.plain import call, signed_call
 from tests.simulator.test_binance_sockets import WS_API, is_fill, receive, steer, subscribe
 
@@ -80,8 +81,7 @@ async def test_late_shows_a_trade_over_rest_some_seconds_after(simulator: Simula
         await steer(simulator.trade, account, product="spot", market_id="BTCUSDT")
         await receive(socket, is_fill)
     made = time.monotonic()
-    while not (await steer(signed_call, simulator, account, MY_TRADES, symbol="BTCUSDT")).data:
-        await asyncio.sleep(0.05)
+    await steer(until, lambda: signed_call(simulator, account, MY_TRADES, symbol="BTCUSDT").data)
     assert 1.0 < time.monotonic() - made < 4.0
 
 
@@ -168,10 +168,10 @@ def test_a_clock_that_is_off_makes_honest_calls_wrong(simulator: SimulatorProces
     simulator.weather("clock_skew", skew_ms=30_000, seconds=1)
     assert call(simulator, "binance", TIME).data["serverTime"] - before >= 30_000
     assert signed_call(simulator, account, MY_TRADES, symbol="BTCUSDT").refusal == (400, -1021)
-    deadline = time.monotonic() + 10
-    while signed_call(simulator, account, MY_TRADES, symbol="BTCUSDT").status != 200:
-        assert time.monotonic() < deadline, "weather with seconds passes by itself"
-        time.sleep(0.1)
+    until(
+        lambda: signed_call(simulator, account, MY_TRADES, symbol="BTCUSDT").status == 200,
+        what="weather with seconds passes by itself",
+    )
 
 
 def test_weather_over_one_account_leaves_the_others_alone(simulator: SimulatorProcess) -> None:
@@ -185,10 +185,7 @@ def test_a_storm_blows_while_there_is_trading(simulator: SimulatorProcess) -> No
     simulator.account("binance")
     simulator.start_trading(20)
     simulator.ask("POST", "/weather", name="storm")
-    deadline = time.monotonic() + 15
-    while not any(name.startswith("weather_") for name in simulator.counters("binance")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    until(lambda: any(name.startswith("weather_") for name in simulator.counters("binance")))
 
 
 def test_unknown_weather_is_named_with_what_there_is(simulator: SimulatorProcess) -> None:
