@@ -40,6 +40,16 @@ def main() -> int:
     """Run until told to stop; give the exit code."""
     settings = read_settings()
     set_up(settings, process="scheduler")
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, _leave)
+    try:
+        desk = _desk(settings)
+    except BadInput as error:
+        return _refused(error, 2)
+    except NotMigrated as error:
+        return _refused(error, 4)
+    except (StoreUnavailable, WireUnavailable) as error:
+        return _refused(error, 3)
     stopping = threading.Event()
 
     def stop(_signum: int, _frame: FrameType | None) -> None:
@@ -50,18 +60,14 @@ def main() -> int:
 
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, stop)
-    try:
-        desk = _desk(settings)
-    except BadInput as error:
-        return _refused(error, 2)
-    except NotMigrated as error:
-        return _refused(error, 4)
-    except (StoreUnavailable, WireUnavailable) as error:
-        return _refused(error, 3)
     log.info("process.started")
     _lead(settings, desk, stopping)
     log.info("process.stopped")
     return 0
+
+
+def _leave(_signum: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _refused(error: Exception, code: int) -> int:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from datetime import timedelta
+from types import FrameType
 from typing import Any
 
 # Read by dramatiq when it is imported: how soon a consumer looks whether Redis is back.
@@ -35,6 +36,8 @@ def main() -> int:
     """Run until told to stop; give the exit code."""
     settings = read_settings()
     set_up(settings, process="worker")
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, _leave)  # until dramatiq has handlers of its own
     if (code := _refused(settings)) is not None:
         return code
     run: Any = dramatiq.cli.main  # dramatiq leaves it untyped
@@ -44,6 +47,10 @@ def main() -> int:
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, signal.SIG_IGN)
     return code
+
+
+def _leave(_signum: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
 
 
 def _refused(settings: Settings) -> int | None:

@@ -127,9 +127,9 @@ def make_bench(pool: Pool, db: psycopg.Connection) -> Callable[..., Bench]:
     """Makes a bench over a gateway (or whatever stands in for one)."""
     made: list[Bench] = []
 
-    def make(gateway: Any, markets: Any = None, **known: Any) -> Bench:
+    def make(gateway: Any, markets: Any = None, key: str = "", **known: Any) -> Bench:
         db.autocommit = True
-        vault = Vault(new_key())
+        vault = Vault(key or new_key())
         sent: list[Request] = []
         published: list[Sent] = []
         desk = Desk(
