@@ -593,3 +593,20 @@ def test_what_stands_around_unified_rows_tells_margin_from_spot(word, product):
     one = sample("unified-executions-spot")
     one["raw"]["data"]["tradeType"] = word
     assert {trade.product for trade in heard_in(one).trades} == {product}
+
+
+def test_one_sign_of_a_shape_is_enough_to_know_it():
+    assert read_changed("futures-fills", settleCurrency=None).trades[0].kind is Kind.TRADE
+    (trade,) = read_changed("unified-executions-spot", liquidityRole=None).trades
+    assert (trade.taker_or_maker, trade.timestamp_ms) == (None, 1795190420999)
+    assert read_changed("unified-executions-spot", executionTime=None).unreadable[0].reason.count("executionTime")
+
+
+def test_a_row_that_tells_its_own_trade_type_keeps_it():
+    (trade,) = read_changed("unified-executions-margin", tradeType="SPOT").trades
+    assert trade.product is Product.SPOT
+
+
+def test_a_fill_with_a_currency_beside_its_id_is_still_a_fill():
+    heard = KUCOIN.read_rest([{"tradeId": "1", "currency": "USDT"}], markets_of(SAMPLES[0]), None)
+    assert len(heard.unreadable) == 1
