@@ -58,7 +58,10 @@ def load_markets(client: Any, exchange: str) -> Markets:
         table: Mapping[str, Mapping[str, Any]] = client.load_markets()
     except (ccxt.BaseError, KeyError, TypeError, ValueError) as error:
         raise ExchangeUnavailable(f"The market list of {exchange} cannot be read ({type(error).__name__}).") from None
-    return Markets(markets_of(table.values()))
+    markets = Markets(markets_of(table.values()))
+    if not markets.all:
+        raise ExchangeUnavailable(f"{exchange} lists no markets right now.")
+    return markets
 
 
 def markets_of(table: Iterable[Mapping[str, Any]]) -> list[Market]:
