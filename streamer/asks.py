@@ -17,7 +17,7 @@ from shared.events.publish import AsyncWire
 from shared.logs import get_log
 from shared.queue.requests import CatchUp, CheckKey
 from shared.queue.send import send_soon
-from shared.storage import jobs
+from shared.storage import connections, jobs
 from shared.storage.values import Db
 from streamer.store import Store
 
@@ -86,7 +86,10 @@ class Asks:
             await self._news.wait()
             self._news.clear()
             while self._wishes or self._due_checks:
-                await self.flush()
+                try:
+                    await self.flush()
+                except Exception:  # a fault of ours in one request must not end the asking: the scheduler asks too
+                    log.exception("asks.failed")
                 soonest = min((wish.due_at for wish in self._wishes.values()), default=None)
                 if soonest is not None:
                     pause = min(max(soonest - self._clock(), 0.01), _LINGER_SECONDS)
@@ -144,10 +147,11 @@ def _request(connection_id: UUID, wish: Wish) -> CatchUp:
 
 
 def _record(db: Db, requests: Sequence[CatchUp | CheckKey]) -> list[CatchUp | CheckKey]:
-    """Those that no open job answers for."""
+    """Those that no open job answers for. A connection that is gone asks for nothing."""
     return [
         request
         for request in requests
+        if (connection := connections.find_connection(db, request.connection_id)) and connection.removed_ms is None
         if jobs.queue_job(db, request.NAME, request.connection_id, _arguments(request), lane="live") is not None
     ]
 

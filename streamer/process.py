@@ -69,6 +69,7 @@ class Streamer:
         self._exchanges, self._simulator_url = exchanges, simulator_url
         self._living: tuple[UUID, ...] = ()
         self._stopping = asyncio.Event()
+        self._parts: list[asyncio.Task[None]] = []
         self._store = Store(pool, threads=_STORE_THREADS)
         self._wire = wire
         self._tickets = Tickets(rest, open_key)
@@ -109,7 +110,7 @@ class Streamer:
 
     async def run(self) -> None:
         """Stream until told to stop, then close, hand over, and let out what waits."""
-        parts = [
+        parts = self._parts = [
             asyncio.create_task(part, name=name)
             for name, part in {
                 "claims": self.claims.run(),
