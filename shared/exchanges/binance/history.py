@@ -95,9 +95,7 @@ def ask(feed: Feed, part: Slice, cursor: Any, account: Account) -> Request:
     return Request(endpoint, params)
 
 
-def read(
-    feed: Feed, part: Slice, cursor: Any, answer: Answer, account: Account, markets: Markets
-) -> Page:
+def read(feed: Feed, part: Slice, cursor: Any, answer: Answer, account: Account, markets: Markets) -> Page:
     """The page's trades, and what it proves: everything up to its last row, or the whole slice at the end.
 
     The end is a page that is not full, or a row beyond the window: ids rise with time.
