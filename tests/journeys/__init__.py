@@ -1,0 +1,1 @@
+"""Journeys: real processes, real servers, simulated exchanges; what a person or a platform would do to them."""
