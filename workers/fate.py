@@ -111,6 +111,8 @@ def _run(desk: Desk, claim: Claim, work: Work, detect: Callable[[Desk, Claim, To
     took_ms = round((time.monotonic() - began) * 1000)
     if error is None or isinstance(error, LeaseLost):
         log.info("job.finished", **told, took_ms=took_ms)
+    elif isinstance(error, RateLimited) and not error.ban:
+        log.info("job.finished", **told, until=error.until_ms, reason=str(error), took_ms=took_ms)
     elif isinstance(error, Transient | UserActionNeeded | BadInput):
         log.warning("job.failed", **told, error=error.code, reason=str(error), took_ms=took_ms)
     elif isinstance(error, TradeSyncError):

@@ -55,11 +55,13 @@ def gaps(record: FeedRecord, horizon: Horizon) -> tuple[Window, ...]:
 
 
 def lost(record: FeedRecord, horizon: Horizon) -> tuple[Window, ...]:
-    """What was wanted, was never proven, and has fallen out of reach: the exchange does not tell it any more."""
-    since = record.wanted_since_ms
-    if since is None or since >= horizon.reach:
-        return ()
-    return Coverage((*record.covered, *record.saturated)).gaps(Window(since, horizon.reach))
+    """What lay between proven stretches and has fallen out of reach: the exchange does not tell it any more.
+
+    What the reach passed by before the first proven moment is no loss but where this feed's history begins.
+    """
+    known = Coverage((*record.covered, *record.saturated))
+    since = known.windows[0].since if known else horizon.reach
+    return known.gaps(Window(since, horizon.reach)) if since < horizon.reach else ()
 
 
 def next_gap(records: Iterable[FeedRecord], horizons: Mapping[str, Horizon]) -> Piece | None:

@@ -47,7 +47,8 @@ def record_page(
         if claim is not None:
             jobs.renew(db, claim, lease)
         recorded = record_trades(db, rows, Source.REST, with_lines=with_lines) if rows else Recorded()
-        quarantine.record(db, unreadable)
+        if unreadable:
+            quarantine.record(db, unreadable)
         gained_ms = _move_coverage(db, connection_id, feed, proven, cursor, memory, saturated, reach_ms, due_ms)
         if session_id is not None:
             sessions.count(

@@ -77,9 +77,10 @@ def test_a_saturated_hole_is_not_asked_for_again() -> None:
 
 
 def test_what_fell_out_of_reach_unread_is_named() -> None:
-    feed = a_feed((0, 10), (30, 100))
+    feed = a_feed((5, 10), (30, 100))
     assert lost(feed, to(100, reach=20)) == (Window(10, 20),)
     assert gaps(feed, to(100, reach=20)) == (Window(20, 30),)
+    assert lost(a_feed((30, 100)), to(100, reach=20)) == ()  # its history began while it was being read
 
 
 def test_an_asked_for_range_is_read_where_it_is_missing_or_marked() -> None:
