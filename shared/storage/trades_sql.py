@@ -102,13 +102,20 @@ _REPLACED = ", ".join(
     if name
     not in {
         *("connection_id", "identity", "feed", "raw", "fees", "provisional"),
-        *("order_id", "client_order_id", "taker_or_maker", "contracts"),
+        *("order_id", "client_order_id", "taker_or_maker", "contracts", "kind"),
     }
 )
 _BLANKS = ("order_id", "client_order_id", "taker_or_maker", "contracts")
-_FILLED = ", ".join(f"{name} = coalesce(news.{name}, t.{name})" for name in _BLANKS)
-_KEPT_FILLED = ", ".join(f"{name} = coalesce(t.{name}, news.{name})" for name in _BLANKS)
-_FILLS = " OR ".join(f"(s.{name} IS NULL AND i.{name} IS NOT NULL)" for name in _BLANKS)
+# "trade" is the kind of a row that tells nothing special: an exchange may say only on its stream, or only over
+# REST, that a fill was a liquidation.
+_PLAIN = "kind = CASE WHEN {0}.kind = 'trade' THEN {1}.kind ELSE {0}.kind END"
+_FILLED = ", ".join([*(f"{name} = coalesce(news.{name}, t.{name})" for name in _BLANKS), _PLAIN.format("news", "t")])
+_KEPT_FILLED = ", ".join(
+    [*(f"{name} = coalesce(t.{name}, news.{name})" for name in _BLANKS), _PLAIN.format("t", "news")]
+)
+_FILLS = " OR ".join(
+    [*(f"(s.{name} IS NULL AND i.{name} IS NOT NULL)" for name in _BLANKS), "(s.kind = 'trade' AND i.kind <> 'trade')"]
+)
 _FACTS = """'side', {0}.side, 'price', {0}.price::text, 'amount', {0}.amount::text, 'kind', {0}.kind,
                 'fee', {0}.fee::text, 'fee_currency', {0}.fee_currency"""
 
@@ -130,7 +137,7 @@ compared AS MATERIALIZED (
                CASE WHEN s.side <> i.side THEN 'side' END,
                CASE WHEN s.price <> i.price THEN 'price' END,
                CASE WHEN s.amount <> i.amount THEN 'amount' END,
-               CASE WHEN s.kind <> i.kind THEN 'kind' END,
+               CASE WHEN s.kind <> i.kind AND 'trade' NOT IN (s.kind, i.kind) THEN 'kind' END,
                CASE WHEN NOT s.provisional AND NOT coalesce(i.provisional, false)
                      AND (coalesce(s.fee, 0) <> coalesce(i.fee, 0)
                           OR (coalesce(i.fee, 0) <> 0 AND s.fee_currency IS DISTINCT FROM i.fee_currency))

@@ -167,6 +167,7 @@ def second_reader(sample, is_futures):
 
 # What ccxt reads otherwise, and why ours is right.
 DIFFERS = {
+    "spot-fee-without-coin": {"fee": "ccxt keeps an amount of no coin; we leave the fee to REST"},
     "spot-allocation": {"id": "ccxt takes t, which is -1; the allocation's own id is in a (sheet, 6)"},
     "spot-allocations": {"id": "ccxt does not know allocationId (sheet, 8)"},
     "spot-no-fee": {"fee": "ccxt makes a fee of nothing; N is null where there is none (sheet, 6)"},

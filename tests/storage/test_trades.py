@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.domain.trades import Fee, Side, Source, Trade
+from shared.domain.trades import Fee, Kind, Side, Source, Trade
 from shared.storage import feeds, quarantine, reading
 from shared.storage.due import due_at, rest_duty
 from shared.storage.trades import encode_rows, record_trades, trade_row
@@ -115,6 +115,22 @@ def test_rest_wins_over_the_stream_and_the_difference_is_kept(db):
     assert (1, 1) == (recorded.confirmed, recorded.contradicted)
     assert "buy" == reading.list_trades(db, reading.TradeFilter())[0].side
     assert ["contradicted: side"] == [item.reason for item in quarantine.listed(db)]
+
+
+@pytest.mark.parametrize("order", [(Source.STREAM, Source.REST), (Source.REST, Source.STREAM)])
+def test_a_kind_that_only_one_side_tells_stays_whoever_comes_first(db, order):
+    connection = a_connection(db)
+    told = {Source.STREAM: a_trade(kind=Kind.LIQUIDATION), Source.REST: a_trade()}
+    recorded = [record_trades(db, rows(connection, told[source]), source) for source in order]
+    assert [0, 0] == [each.contradicted for each in recorded]
+    (line,) = reading.list_trades(db, reading.TradeFilter())
+    assert ("liquidation", True) == (line.kind, line.is_confirmed)
+
+
+def test_two_kinds_of_one_trade_are_a_contradiction(db):
+    connection = a_connection(db)
+    record_trades(db, rows(connection, a_trade(kind=Kind.LIQUIDATION)), Source.STREAM)
+    assert 1 == record_trades(db, rows(connection, a_trade(kind=Kind.ADL)), Source.REST).contradicted
 
 
 def test_a_confirmed_trade_that_rest_tells_differently_is_kept_and_not_changed(db):

@@ -282,9 +282,9 @@ def _market(markets: Markets, market_id: str, likely: tuple[Product, ...], produ
 
 
 def _stream_fees(row: Row) -> tuple[tuple[Fee, ...], bool]:
-    """The fee of a socket row and whether it is told: without an asset only REST can tell that there was none."""
+    """The fee of a socket row, and whether it is told: no amount, or zero of no asset, is a fee of none."""
     amount, asset = optional_decimal(row, "n"), optional_text(row, "N")
-    if amount is None or asset is None:
+    if amount is not None and amount != 0 and asset is None:
         return (), False
     return fee_lines((amount, asset)), True
 
