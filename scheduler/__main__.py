@@ -26,7 +26,7 @@ from shared.settings import Settings, read_settings
 from shared.storage import processes
 from shared.storage.due import Every
 from shared.storage.pool import Pool, borrow, open_pool
-from shared.storage.ready import NotMigrated, wait_until_migrated
+from shared.storage.ready import NotMigrated, wait_for_room, wait_until_migrated
 from shared.storage.retention import Keep
 
 PATIENCE = timedelta(seconds=30)
@@ -85,7 +85,15 @@ def _desk(settings: Settings) -> Desk:
         pooler=settings.database_pooler,
     )
     try:
-        wait_until_migrated(pool, patience=PATIENCE, tell=lambda reason: log.warning("store.waiting", reason=reason))
+        wait_until_migrated(pool, patience=PATIENCE, tell=_tell_waiting)
+        wait_for_room(
+            pool,
+            limit=settings.connection_limit,
+            each=settings.database_connections,
+            own=1,
+            patience=PATIENCE,
+            tell=_tell_waiting,
+        )
     except BaseException:
         pool.close()
         raise
@@ -104,6 +112,10 @@ def _desk(settings: Settings) -> Desk:
         keep=Keep(sessions=settings.keep_sessions, events=settings.keep_events, quarantine=settings.keep_quarantine),
         depth_limit=settings.queue_depth_limit,
     )
+
+
+def _tell_waiting(reason: str) -> None:
+    log.warning("store.waiting", reason=reason)
 
 
 def _lead(settings: Settings, desk: Desk, stopping: threading.Event) -> None:

@@ -23,7 +23,7 @@ from shared.queue.requests import QUEUES
 from shared.queue.wire import open_wire, wait_for_wire, wire_state
 from shared.settings import Settings, read_settings
 from shared.storage.pool import open_pool
-from shared.storage.ready import NotMigrated, wait_until_migrated
+from shared.storage.ready import NotMigrated, wait_for_room, wait_until_migrated
 from shared.vault import Vault
 
 PATIENCE = timedelta(seconds=30)
@@ -80,9 +80,21 @@ def _check(settings: Settings) -> None:
             log.warning("wire.endangered", reason=sentence)
     pool = open_pool(settings.database_url.get_secret_value(), kind="worker", size=1, pooler=settings.database_pooler)
     try:
-        wait_until_migrated(pool, patience=PATIENCE, tell=lambda reason: log.warning("store.waiting", reason=reason))
+        wait_until_migrated(pool, patience=PATIENCE, tell=_tell_waiting)
+        wait_for_room(
+            pool,
+            limit=settings.connection_limit,
+            each=settings.database_connections,
+            own=settings.worker_processes,
+            patience=PATIENCE,
+            tell=_tell_waiting,
+        )
     finally:
         pool.close()
+
+
+def _tell_waiting(reason: str) -> None:
+    log.warning("store.waiting", reason=reason)
 
 
 def _arguments(settings: Settings) -> Any:

@@ -1,11 +1,11 @@
-"""Waiting for Postgres at a process's start: it may still be starting, and a release may be migrating right now."""
+"""Waiting for Postgres at a process's start: it may be starting, be migrated right now, or have no room yet."""
 
 import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from shared.domain.errors import StoreUnavailable, TradeSyncError
-from shared.storage import schema
+from shared.domain.errors import BadInput, StoreUnavailable, TradeSyncError
+from shared.storage import processes, schema
 from shared.storage.pool import Pool, borrow, wait_until_ready
 
 
@@ -41,3 +41,37 @@ def wait_until_migrated(
             raise NotMigrated
         tell("The database is being migrated, or waits for it.")
         sleep(0.5)
+
+
+def wait_for_room(
+    pool: Pool,
+    *,
+    limit: int,
+    each: int,
+    own: int,
+    patience: timedelta,
+    tell: Callable[[str], None],
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Return when `own` more processes of `each` connections fit beside the living ones under `limit` (0: no limit).
+
+    A deploy starts new processes while the old ones end, so it waits a while. Raises `BadInput` with the sum.
+    """
+    if not limit:
+        return
+    deadline = clock() + patience.total_seconds()
+    while True:
+        with borrow(pool) as db:
+            living = len(processes.living(db))
+        needed = (living + own) * each
+        if needed <= limit:
+            return
+        sentence = (
+            f"{living} living processes and {own} more, with {each} Postgres connections each, may need {needed}; "
+            f"CONNECTION_LIMIT is {limit}."
+        )
+        if clock() >= deadline:
+            raise BadInput(sentence, hint="Lower DATABASE_CONNECTIONS, run fewer processes, or raise the limit.")
+        tell(sentence)
+        sleep(2)

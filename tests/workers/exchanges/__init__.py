@@ -1,0 +1,1 @@
+"""Exchanges that exist only for tests of the workers."""
