@@ -541,6 +541,9 @@ def test_the_headers_tell_what_is_left_of_a_quota():
     }
     assert BYBIT.pool_use(headers, CALL) == (PoolUse(pool="execution", remaining=10.0, reset_ms=900),)
     assert BYBIT.pool_use({"x-bapi-limit-status": "2"}, CALL) == (PoolUse(pool="execution", remaining=2.0),)
+    alone = {"x-bapi-limit-status": "2", "x-bapi-limit-reset-timestamp": str(NOW)}
+    assert BYBIT.pool_use(alone, CALL)[0].reset_ms is None
+    assert BYBIT.pool_use({"x-bapi-limit-status": "2", "timenow": str(NOW)}, CALL)[0].reset_ms is None
     assert BYBIT.pool_use({}, CALL) == ()
     assert BYBIT.pool_use({"x-bapi-limit-status": "many"}, CALL) == ()
     assert BYBIT.pool_use(headers, BYBIT.clock) == ()
@@ -582,6 +585,14 @@ def address(region: str, endpoint: Endpoint) -> str:
 def test_each_region_has_its_own_host(region, host):
     assert region in BYBIT.regions
     assert address(region, CALL).startswith(f"https://{host}/v5/execution/list?")
+
+
+def test_the_transport_loads_only_our_markets_and_asks_nothing_by_itself():
+    assert BYBIT.ccxt_config(None)["hostname"] == "bybit.com"
+    options = client("global").options
+    assert options["fetchMarkets"]["types"] == ["spot", "linear", "inverse"]
+    assert options["fetchCurrencies"] is False
+    assert (options["enableUnifiedMargin"], options["enableUnifiedAccount"]) == (False, True)
 
 
 def test_demo_trading_takes_markets_and_time_from_the_real_exchange():

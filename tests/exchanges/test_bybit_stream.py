@@ -490,4 +490,6 @@ def test_a_price_socket_pings_and_is_dropped_when_nothing_answers():
 
 def test_a_subscription_that_is_never_answered_ends_the_price_socket():
     socket = prices_of(Product.SPOT, "BTC/USDT")
+    assert socket.deadline == NOW + 10_000
+    assert socket.tick(NOW + 9_999) == []
     assert [type(event) for event in socket.tick(NOW + 10_000)] == [Broken]
