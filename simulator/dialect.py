@@ -18,9 +18,10 @@ A path may hold `{name}`, which lands in `call.names`. `host="*"` answers on eve
 **A socket** that reaches a `SocketRoute` becomes a `Conversation`, made by the route's `open`. The framework
 keeps the heartbeats, the longest life, the limit of messages a client may send; the conversation says what the
 exchange says. What it hears: `opened`, `received(str | bytes)`, `tick` (about every second), `closed`.
-It speaks with `self.socket.event(payload)` for what the weather may lose, double or disorder (trades, prices)
-and `self.socket.reply(payload)` for acknowledgements and pongs. A payload is text (`str`), a binary frame
-(`bytes`: gzip, protobuf) or anything else, which becomes JSON text.
+It speaks with `self.socket.event(payload)` for what the weather may lose, double or disorder (trades, prices;
+`self.socket.events([framed(…), …])` tells several in one write) and `self.socket.reply(payload)` for
+acknowledgements and pongs. A payload is text (`str`), a binary frame (`bytes`: gzip, protobuf) or anything else,
+which becomes JSON text.
 
 **Private events.** When something happens to an account, `publish(account, events)` is called once with all of
 it (`OrderOpened`, `OrderFilled`, `OrderEnded`, `BalanceMoved`, `Noise`), in order. A conversation that signed in

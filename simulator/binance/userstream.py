@@ -19,7 +19,7 @@ from simulator.dialect import (
     OrderOpened,
 )
 from simulator.exchange import Exchange
-from simulator.sockets import Socket, text_frame
+from simulator.sockets import Frame, Socket, text_frame
 from simulator.truth import LINEAR, SPOT, Account
 
 MOST_SUBSCRIPTIONS = 1000
@@ -219,11 +219,11 @@ class FuturesStream(Conversation):
             return
         self.socket.reply({"result": None, "id": asked.get("id") if isinstance(asked, dict) else None})
 
-    def told(self, event: bytes) -> None:
-        """One event."""
+    def wrapped(self, event: bytes) -> Frame:
+        """One event as this address sends it."""
         if self.combined:
             event = b'{"stream":"%s","data":%s}' % (self.key.encode(), event)
-        self.socket.event(text_frame(event))
+        return text_frame(event)
 
     def enveloped(self, tag: Any, message: Any) -> Any:
         if not self.combined:
@@ -260,14 +260,12 @@ def publish(exchange: Exchange, account: Account, events: list[Event]) -> None:
     spot = [(talk, tag[1]) for talk, tag in heard if isinstance(talk, WebSocketApi)]
     futures = [talk for talk, _tag in heard if isinstance(talk, FuturesStream)]
     now = exchange.now_ms()
-    for message in _spot_messages(exchange, events, now) if spot else ():
-        encoded = _encode(message)
-        for talk, number in spot:
-            talk.socket.event(text_frame(b'{"subscriptionId":%d,"event":%s}' % (number, encoded)))
-    for message in _futures_messages(account, events, now) if futures else ():
-        encoded = _encode(message)
-        for stream in futures:
-            stream.told(encoded)
+    told = [_encode(message) for message in _spot_messages(exchange, events, now)] if spot else []
+    for talk, number in spot:
+        talk.socket.events([text_frame(b'{"subscriptionId":%d,"event":%s}' % (number, one)) for one in told])
+    told = [_encode(message) for message in _futures_messages(account, events, now)] if futures else []
+    for stream in futures:
+        stream.socket.events([stream.wrapped(one) for one in told])
 
 
 def _spot_messages(exchange: Exchange, events: list[Event], now: int) -> list[dict[str, Any]]:
