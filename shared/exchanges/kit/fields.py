@@ -25,9 +25,11 @@ def text(row: Row, name: str) -> str:
 def optional_text(row: Row, name: str) -> str | None:
     """A text, or None where the field is missing, null or empty."""
     value = row.get(name)
-    if value is None or value == "":
+    if isinstance(value, str):
+        return value or None
+    if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, int):
         raise UnreadableRow(f"the field {name!r} is {type(value).__name__} where a text or a whole number is due")
     return str(value)
 
@@ -53,7 +55,8 @@ def optional_decimal(row: Row, name: str) -> Decimal | None:
         raise UnreadableRow(f"the field {name!r} is {value!r}, not a number") from None
     if not number.is_finite():
         raise UnreadableRow(f"the field {name!r} is {value!r}, not a number")
-    if abs(number.adjusted()) > _MOST_DIGITS or len(number.as_tuple().digits) > _MOST_DIGITS:
+    is_long = not isinstance(value, str) or len(value) > _MOST_DIGITS
+    if abs(number.adjusted()) > _MOST_DIGITS or (is_long and len(number.as_tuple().digits) > _MOST_DIGITS):
         raise UnreadableRow(f"the field {name!r} is beyond any price or amount")
     return number
 

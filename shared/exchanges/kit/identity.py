@@ -3,4 +3,4 @@
 
 def identity(*parts: str) -> str:
     """`spot:BTCUSDT:880123:3301:buy`. A colon or backslash inside a part is escaped."""
-    return ":".join(part.replace("\\", "\\\\").replace(":", "\\:") for part in parts)
+    return ":".join([part if part.isalnum() else part.replace("\\", "\\\\").replace(":", "\\:") for part in parts])
