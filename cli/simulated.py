@@ -14,27 +14,28 @@ class Simulator:
 
     def accounts(self) -> list[dict[str, Any]]:
         """All accounts with their keys: these open nothing real."""
-        found: list[dict[str, Any]] = self._ask("GET", "/accounts")
+        found: list[dict[str, Any]] = self.ask("GET", "/accounts")
         return found
 
     def truth(self) -> dict[str, Any]:
         """Every account's trades and balances."""
-        found: dict[str, Any] = self._ask("GET", "/truth")
+        found: dict[str, Any] = self.ask("GET", "/truth")
         return found
 
     def now_ms(self) -> int:
         """The exchanges' clock."""
-        return int(self._ask("GET", "/")["now_ms"])
+        return int(self.ask("GET", "/")["now_ms"])
 
     def trade(self, rate: float) -> None:
         """Let all accounts trade at this rate together, trades a second; 0 stops them."""
-        self._ask("POST", "/trading", {"rate": rate} if rate > 0 else {"stop": True})
+        self.ask("POST", "/trading", {"rate": rate} if rate > 0 else {"stop": True})
 
     def clear_weather(self) -> None:
         """End every fault."""
-        self._ask("DELETE", "/weather")
+        self.ask("DELETE", "/weather")
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """One request of the simulator's interface (simulator/README.md)."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310 — our own child
         try:
