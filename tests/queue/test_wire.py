@@ -2,6 +2,7 @@
 
 import ssl
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import pytest
 import redis
