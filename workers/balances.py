@@ -13,6 +13,7 @@ from workers.desk import Desk
 from workers.fate import Outcome, Told
 from workers.history import account_of
 from workers.leases import LEASE
+from workers.recovery import came_back
 
 
 def sync_balances(desk: Desk, claim: Claim, request: SyncBalances, told: Told) -> Outcome:
@@ -37,6 +38,7 @@ def sync_balances(desk: Desk, claim: Claim, request: SyncBalances, told: Told) -
     with borrow(desk.pool) as db, db.transaction():
         jobs.renew(db, claim, LEASE)
         changes = balances.record_balances(db, connection.id, wallets)
+        came_back(db, connection, desk.now_ms())
     _count(desk, claim, began, None)
     told["balances"], told["changed"] = len(wallets.balances), len(changes)
     if wallets.missing:

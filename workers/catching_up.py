@@ -21,6 +21,7 @@ from workers.fate import Outcome, Told
 from workers.history import close, horizon_of, open_run
 from workers.planning import Piece, edge_window
 from workers.reading import Run, keep_broken, read_piece
+from workers.recovery import came_back
 
 # Pauses before an order is looked for again within one job: REST shows a fill a moment after the stream tells it.
 _LOOKS_SECONDS = (0.3, 0.6, 1.2)
@@ -75,6 +76,7 @@ def _catch_up(run: Run, request: CatchUp) -> Outcome:
         if trouble is not None:
             connections.touch_failure(db, run.connection.id, "catch_up", trouble)
         elif records:
+            came_back(db, run.connection, run.desk.now_ms())
             connections.touch_success(db, run.connection.id)
     return Outcome(word="partly" if trouble is not None or left else "caught_up" if records else "nothing_due")
 

@@ -27,6 +27,7 @@ from workers.discovery import complete, discover, ensure_known
 from workers.fate import Outcome, Told, duty_of
 from workers.planning import Horizon, Piece, inside, lost, next_gap
 from workers.reading import Run, keep_broken, read_piece
+from workers.recovery import came_back
 
 MARKED = "marked"
 """The reason of a range that stands in the feeds' recheck already: a continuation does not mark it again."""
@@ -80,6 +81,7 @@ def _sync(run: Run, request: SyncHistory) -> Outcome:
         if trouble is not None:
             connections.touch_failure(db, run.connection.id, duty_of(run.claim), trouble)
             return Outcome(word="partly")
+        came_back(db, run.connection, run.desk.now_ms())
         if request.reason != "sweep" and not request.feeds and run.asked is None:
             due.rest_duty(db, run.connection.id, "backfill")
             connections.touch_success(db, run.connection.id, status=SyncStatus.LIVE)

@@ -273,3 +273,27 @@ def test_a_lost_lease_is_no_error_of_the_connection(invented: Bench, world: Inve
     failing(world, LeaseLost())
     invented.run(SyncHistory(connection_id=connection_id))
     assert connections.get_connection(invented.db, connection_id).failures == 0
+
+
+def test_when_the_exchange_answers_again_what_was_put_off_is_due_at_once(
+    invented: Bench, world: InventedWorld, connection_id: UUID
+) -> None:
+    failing(world, ExchangeUnavailable())
+    for _ in range(6):
+        invented.run(CatchUp(connection_id=connection_id))
+    far = NOW + 600_000
+    due.set_due(invented.db, connection_id, "catch_up", far)
+    world.trouble = lambda _: None
+    invented.run(SyncBalances(connection_id=connection_id))
+    assert due.due_at(invented.db, connection_id)["catch_up"] == NOW
+    assert connections.get_connection(invented.db, connection_id).failures == 0
+
+
+def test_a_broken_history_is_not_forgotten_because_balances_are_well(
+    invented: Bench, world: InventedWorld, connection_id: UUID
+) -> None:
+    failing(world, ContractBroken())
+    invented.run(CheckKey(connection_id=connection_id))
+    world.trouble = lambda _: None
+    invented.run(SyncBalances(connection_id=connection_id))
+    assert connections.get_connection(invented.db, connection_id).failures == 1
