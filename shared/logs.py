@@ -1,16 +1,15 @@
 """How every process speaks: one event a line, JSON off a terminal, pretty on one, and no secret in either.
 
 Events are `area.happening`; fields are identifiers and numbers, never objects. What belongs to a whole job or stream is
-bound once (`bound`), and each job and each stream ends in one line with its whole story (`story`).
+bound once (`bound`), and each job and each stream ends in one line with its whole story (`docs/log-events.md`).
 """
 
 import logging
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager
-from time import monotonic
-from typing import Any, Literal, Protocol, TextIO
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol, TextIO, runtime_checkable
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -49,8 +48,19 @@ class LogSettings(Protocol):
     def log_format(self) -> Format: ...
 
 
+@runtime_checkable
+class Sealed(Protocol):
+    """A setting that does not print itself."""
+
+    def get_secret_value(self) -> str: ...
+
+
 def set_up(settings: LogSettings, *, process: str) -> None:
-    """Set up logging as the settings say. Call it once, at the process's root."""
+    """Set up logging as the settings say, and keep their secrets out of it. Call it once, at the process's root."""
+    for value in vars(settings).values():
+        if isinstance(value, Sealed):
+            secret = value.get_secret_value()
+            conceal(secret, urlsplit(secret).password or "")
     configure(process, level=settings.log_level, style=settings.log_format)
 
 
@@ -104,26 +114,6 @@ def bound(**fields: Any) -> AbstractContextManager[None]:
     return bound_contextvars(**fields)
 
 
-@contextmanager
-def story(area: str, **fields: Any) -> Iterator[MutableMapping[str, Any]]:
-    """Tell a job's or a stream's whole story in one line at its end: `{area}.finished`, or `{area}.failed` and why.
-
-    What is put into the mapping on the way becomes a field. `outcome` says how it ended, when "ok" is not enough.
-    """
-    told: dict[str, Any] = {}
-    began = monotonic()
-    log = get_log()
-    finished, failed = f"{area}.finished", f"{area}.failed"
-    try:
-        with bound(**fields):
-            yield told
-    except Exception as error:
-        why = {"error": getattr(error, "code", type(error).__name__), "reason": str(error)}
-        log.error(failed, **fields | told | why, took_ms=_since(began))  # noqa: TRY400 — who catches it logs the traceback
-        raise
-    log.info(finished, **{"outcome": "ok"} | fields | told, took_ms=_since(began))
-
-
 def conceal(*secrets: str) -> None:
     """Never print these texts, wherever they turn up: for what a process holds all its life, such as its own key."""
     _concealed.update(secret for secret in secrets if len(secret) >= 8)
@@ -164,7 +154,3 @@ def _naming(process: str) -> Processor:
 
 def _to_json(event: Any, **_options: Any) -> str:
     return msgspec.json.encode(event, enc_hook=str).decode()
-
-
-def _since(began: float) -> int:
-    return round((monotonic() - began) * 1000)

@@ -1,4 +1,4 @@
-"""Logs: one event a line, bound context, one line per story, and no secret in any of them."""
+"""Logs: one event a line, bound context, and no secret in any of them."""
 
 import io
 import json
@@ -11,6 +11,7 @@ import structlog
 from pydantic import SecretStr
 
 from shared import logs
+from shared.settings import Settings
 
 SECRET = "s3cr3t-planted-in-many-places"
 
@@ -50,25 +51,6 @@ def test_what_is_bound_is_said_with_everything_inside(out: io.StringIO) -> None:
     inside, outside = lines(out)
     assert ("a job", "a connection") == (inside["job"], inside["connection"])
     assert "job" not in outside
-
-
-def test_a_story_is_one_line_with_everything_in_it(out: io.StringIO) -> None:
-    logs.configure("worker", stream=out)
-    with logs.story("job", request="sync_history") as told:
-        told["pages"] = 2
-    (line,) = lines(out)
-    assert ("job.finished", "sync_history", 2, "ok") == tuple(line[k] for k in ("event", "request", "pages", "outcome"))
-    assert line["took_ms"] >= 0
-
-
-def test_a_story_that_ends_badly_says_why(out: io.StringIO) -> None:
-    logs.configure("worker", stream=out)
-    with pytest.raises(ValueError, match="no"), logs.story("stream", exchange="x"):
-        raise ValueError("no")
-    (line,) = lines(out)
-    assert ("stream.failed", "ValueError", "no", "error") == tuple(
-        line[k] for k in ("event", "error", "reason", "level")
-    )
 
 
 def test_less_than_the_level_is_not_said(out: io.StringIO) -> None:
@@ -115,3 +97,18 @@ def test_a_secret_in_a_traceback_is_not_printed(out: io.StringIO, style: Any) ->
         logging.getLogger("library").exception("failed")
     assert "ValueError" in out.getvalue()
     assert SECRET not in out.getvalue()
+
+
+def test_the_settings_own_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch, out: io.StringIO) -> None:
+    monkeypatch.setattr("sys.stdout", out)
+    key, password = "a-credentials-key-of-some-length", "a-long-password"
+    settings = Settings(
+        database_url=SecretStr(f"postgres://me:{password}@host/name"),
+        redis_url=SecretStr("redis://host"),
+        credentials_key=SecretStr(key),
+    )
+    logs.set_up(settings, process="worker")
+    logs.get_log().error("something.happened", reason=f"got {key}, and {password} too")
+    assert "something.happened" in out.getvalue()
+    assert key not in out.getvalue()
+    assert password not in out.getvalue()
