@@ -5,7 +5,7 @@ import sys
 
 from migrations import run
 from shared.domain.errors import TradeSyncError
-from shared.settings import Settings
+from shared.settings import read_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -13,7 +13,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tradesync migrate", description=main.__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 when a step is pending")
     chosen = parser.parse_args(arguments)
-    database_url = Settings().database_url.get_secret_value()
+    database_url = read_settings().database_url.get_secret_value()
     try:
         if chosen.check:
             steps = run.pending(database_url)
