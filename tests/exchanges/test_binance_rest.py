@@ -127,6 +127,19 @@ class TestHistory:
         read_all(exchange, SPOT, Window(NOW - 300_000, NOW), memory)
         assert exchange.calls == before + 1
 
+    @pytest.mark.parametrize(("mark", "is_used"), [(-61_000, True), (-30_000, False), (30_000, False)])
+    def test_a_mark_must_lie_well_before_the_gap(self, mark, is_used):
+        since = NOW - 3_600_000
+        slice_ = HISTORY.slice(SPOT, Window(since, NOW), {"marks": [[since + mark, 500]]}, ACCOUNT, NOW)
+        assert slice_.cursor["from"] == (500 if is_used else None)
+
+    def test_a_page_in_the_middle_proves_only_what_lies_well_before_its_last_row(self):
+        slice_ = HISTORY.slice(SPOT, Window(HISTORY.reach(SPOT, ACCOUNT, NOW), NOW), {}, ACCOUNT, NOW)
+        rows = [row_of(number, NOW - DAY + number * 1_000, Product.SPOT) for number in range(1_000)]
+        page = HISTORY.read(SPOT, slice_, slice_.cursor, Answer(rows), ACCOUNT, MARKETS)
+        assert page.proven == Window(slice_.window.since, NOW - DAY + 999_000 - 60_000)
+        assert page.next["from"] == 1_000
+
     def test_futures_windows_are_seven_days_and_end_inside(self):
         slice_ = HISTORY.slice(LINEAR, Window(NOW - 60 * DAY, NOW), {}, ACCOUNT, NOW)
         assert slice_.window == Window(NOW - 60 * DAY, NOW - 53 * DAY)

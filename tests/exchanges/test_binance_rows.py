@@ -167,6 +167,7 @@ def second_reader(sample, is_futures):
 
 # What ccxt reads otherwise, and why ours is right.
 DIFFERS = {
+    "spot-cost-of-zero": {"cost": "ccxt believes a cost of zero"},
     "spot-fee-without-coin": {"fee": "ccxt keeps an amount of no coin; we leave the fee to REST"},
     "spot-allocation": {"id": "ccxt takes t, which is -1; the allocation's own id is in a (sheet, 6)"},
     "spot-allocations": {"id": "ccxt does not know allocationId (sheet, 8)"},

@@ -93,6 +93,7 @@ class TestSpot:
         assert refused.connection_id == FIRST
         assert isinstance(refused.error, KeyRejected)
         assert told(protocol, ack(second, 0)) == [Live(SECOND)]
+        assert protocol.tick(NOW + 11_000) == []  # nobody waits for the refused one's answer
 
     def test_a_limit_says_until_when(self):
         protocol = SPOT.protocol(MARKETS)

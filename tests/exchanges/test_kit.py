@@ -193,6 +193,13 @@ class TestRhythm:
         heart.heard(25_000)
         assert (heart.deadline, heart.is_dead(30_000)) == (40_000, False)
 
+    def test_asking_again_does_not_put_off_the_end(self):
+        heart = Heartbeat(5_000, 10_000)
+        heart.start(0)
+        for now in (5_000, 10_000, 14_000):
+            heart.spoke(now)
+        assert heart.is_dead(15_000)
+
     def test_a_heartbeat_that_never_started_never_wants_anything(self):
         assert Heartbeat(1, 1).deadline == NEVER
 
