@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import requests
 from msgspec import Struct
 
-from shared.domain.errors import ContractBroken, ExchangeUnavailable, RateLimited, TradeSyncError
+from shared.domain.errors import ContractBroken, ExchangeUnavailable, RateLimited, TradeSyncError, WireUnavailable
 from shared.exchanges.kit.addresses import through
 from shared.exchanges.kit.contract import Answer, Endpoint, Exchange, Request
 from shared.exchanges.kit.trouble import unavailable
@@ -77,13 +78,17 @@ class Way:
         data = raw.body()
         for use in exchange.pool_use(raw.headers, endpoint):
             pool = pool_named(exchange, use.pool)
-            road.purse.budget.correct(exchange.id, account, pool, use, now, egress=self.egress)
+            with suppress(WireUnavailable):  # the answer is here; the count mends itself with the next one
+                road.purse.budget.correct(exchange.id, account, pool, use, now, egress=self.egress)
         error = exchange.error_of(raw.status, raw.headers, data, endpoint, now + offset)
         error = error or _unexplained(exchange, raw.status, data)
         if isinstance(error, RateLimited):
             error.until_ms -= offset  # the module speaks of the exchange's time, everyone here of ours
             whom = account if error.scope == "account" else None
-            road.purse.budget.ban(exchange.id, whom, error.until_ms, error.sentence, ban=error.ban, egress=self.egress)
+            with suppress(WireUnavailable):
+                road.purse.budget.ban(
+                    exchange.id, whom, error.until_ms, error.sentence, ban=error.ban, egress=self.egress
+                )
         if error is not None:
             raise error
         return Answer(data, raw.headers, now, weight), raw.content

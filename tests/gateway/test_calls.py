@@ -23,6 +23,7 @@ from shared.domain.errors import (
     KeyRejected,
     PermissionMissing,
     RateLimited,
+    WireUnavailable,
 )
 from shared.domain.trades import Product
 from shared.exchanges import load
@@ -214,6 +215,24 @@ def test_the_exchanges_count_corrects_the_budget_even_on_an_error(server, clock)
     with gateway_of(server, clock, budget=budget) as gateway, pytest.raises(ContractBroken):
         gateway.call(ACCOUNT, KEY, TRADES)
     assert budget.corrected[-1] == ("spot", 5990)
+
+
+class Forgetful(Unlimited):
+    """A budget whose store is gone once the call is made."""
+
+    def correct(self, *_, **__):
+        raise WireUnavailable
+
+    ban = correct
+
+
+def test_a_budget_that_cannot_be_told_costs_no_answer_and_hides_no_error(server, clock):
+    server.answers["api/v3/myTrades"] = (200, {"X-MBX-USED-WEIGHT-1M": "20"}, "[]")
+    with gateway_of(server, clock, budget=Forgetful()) as gateway:
+        assert gateway.call(ACCOUNT, KEY, TRADES).data == []
+        server.answers["api/v3/myTrades"] = (429, {}, "{}")
+        with pytest.raises(RateLimited):
+            gateway.call(ACCOUNT, KEY, TRADES)
 
 
 def test_a_ban_is_remembered_in_our_time(server, clock):
