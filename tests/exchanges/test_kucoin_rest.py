@@ -340,7 +340,9 @@ def test_trouble_on_the_way_is_not_taken_for_a_mode(error):
 def test_accounts_with_fills_from_before_the_migration_are_recognised():
     assert a_report(**{HAS_HF: False})[0].details == {"has_old_fills": True}
     assert a_report(**{OLD: {"items": [{"tradeId": "1"}]}})[0].details == {"has_old_fills": True}
-    for nothing in ({"items": []}, ContractBroken(), PermissionMissing()):
+    _, asked = a_report()
+    assert asked[-1].params == {"currentPage": 1, "pageSize": 10}
+    for nothing in ({"items": []}, None, [], ContractBroken(), PermissionMissing()):
         report, _ = a_report(**{OLD: nothing})
         assert report.details == {"has_old_fills": False}
         assert any("7 days" in remark for remark in report.remarks)
@@ -443,6 +445,23 @@ def test_a_unified_account_has_one_wallet_and_a_funding_one():
         Balance(account_type="funding", asset="USDT", **numbers),
     )
     assert [request.params for request in asked] == [{"accountMode": "unified"}, {"accountType": "FUNDING"}]
+
+
+def test_a_unified_funding_wallet_out_of_reach_is_missing_and_the_other_stands():
+    answers = by_path({UNIFIED_WALLET: unified_wallet(), FUNDING: PermissionMissing("no funding")})
+    wallets, _ = a_run(KUCOIN.balances(an_account("unified")), answers)
+    assert (len(wallets.balances), wallets.missing) == (1, {"funding": "no funding"})
+
+
+@pytest.mark.parametrize("names", [("available",), ("holds",), ("available", "holds")])
+def test_what_one_of_two_rows_does_not_tell_is_not_told_of_their_sum(names):
+    rows = [a_wallet("trade", "USDT", "2", "2", "0"), a_wallet("trade_hf", "USDT", "3", "3", "0")]
+    for name in names:
+        rows[1][name] = ""
+    wallets, _ = a_run(KUCOIN.balances(an_account(products=(Product.SPOT,))), by_path({WALLETS: rows}))
+    (one,) = wallets.balances
+    assert one.total == Decimal(5)
+    assert (one.free is None, one.used is None) == ("available" in names, "holds" in names)
 
 
 def test_a_unified_account_whose_mode_changed_says_so():
@@ -638,6 +657,20 @@ def test_a_page_that_does_not_move_on_is_stuck():
             a_page(SPOT, {"lastId": "77"}, {"items": [a_fill(1)], "lastId": last_id})
     with pytest.raises(PageStuck):
         a_page(FUTURES, {"currentPage": 2}, {"items": [a_fill(1)], "currentPage": 1, "totalPage": 3})
+
+
+def test_pages_go_on_for_as_long_as_they_move():
+    assert a_page(SPOT, {"lastId": "100"}, {"items": [a_fill(1)], "lastId": 99}).next == {"lastId": "99"}
+    assert a_page(SPOT, {"lastId": "99"}, {"items": [a_fill(2)], "lastId": "9"}).next == {"lastId": "9"}
+    page = a_page(FUTURES, {"currentPage": 2}, {"items": [a_fill(1)], "currentPage": 2, "totalPage": 3})
+    assert page.next == {"currentPage": 3}
+
+
+@pytest.mark.parametrize("numbers", [("1", 2), (1, "2"), (True, 2), (1, True), (None, 2), (1, None)])
+def test_a_page_without_its_number_proves_nothing(numbers):
+    page, pages = numbers
+    with pytest.raises(ContractBroken):
+        a_page(FUTURES, None, {"items": [a_fill(1)], "currentPage": page, "totalPage": pages})
 
 
 def test_a_unified_page_without_a_next_is_the_end_only_when_it_is_short():

@@ -223,6 +223,28 @@ def test_it_pings_as_told_and_a_pong_keeps_it_alive(name, every, patience):
     assert [type(event) for event in protocol.tick(now + every + patience)] == [Broken]
 
 
+def test_each_account_and_each_address_has_its_own_right_to_connect():
+    own = {(s.connects.name, s.connects.scope, s.connects.capacity, s.connects.per_ms) for s in KUCOIN.streams}
+    public = {(s.connects.name, s.connects.scope, s.connects.capacity, s.connects.per_ms) for s in PRICES.values()}
+    assert own == {("connects", "account", 30, 60_000)}
+    assert public == {("public_connects", "address", 30, 60_000)}
+
+
+def test_a_unified_pong_may_come_in_the_words_of_its_welcome():
+    protocol = a_live_socket("unified")
+    protocol.tick(NOW + 12_000)
+    hear(protocol, {"id": "2", "message": "pong"}, NOW + 12_001)
+    assert protocol.tick(NOW + 17_500) == []
+
+
+def test_a_socket_without_an_account_says_and_hears_nothing():
+    protocol = STREAMS["spot"].protocol(MARKETS)
+    protocol.open(NOW)
+    assert hear(protocol, WELCOME["spot"]) == []
+    assert said(protocol) == []
+    assert protocol.tick(NOW + 1) == []
+
+
 def test_news_is_no_pong():
     protocol = a_live_socket()
     protocol.tick(NOW + 18_000)
@@ -280,7 +302,13 @@ def test_futures_are_asked_for_as_one_feed():
 
 @pytest.mark.parametrize(
     ("kind", "filled", "is_due"),
-    [("filled", "0.5", True), ("canceled", "0.1", True), ("canceled", "0", False), ("open", "0", False)],
+    [
+        ("filled", "0.5", True),
+        ("canceled", "0.1", True),
+        ("canceled", "0", False),
+        ("open", "0", False),
+        ("update", "0.1", False),
+    ],
 )
 def test_an_order_that_ended_filled_is_looked_after_though_its_matches_were_lost(kind, filled, is_due):
     protocol = a_live_socket()
@@ -345,7 +373,11 @@ def test_a_token_that_is_not_accepted_wants_another_socket(message):
     [
         ({"type": "error", "code": 404, "data": "topic /spotMarket/x is not found"}, ContractBroken),
         ({"type": "error", "code": 415, "data": "type is not supported"}, ContractBroken),
-        ({"type": "error", "code": 509, "data": "exceed max subscription count limitation"}, ExchangeUnavailable),
+        ({"type": "error", "code": 509, "data": ""}, ExchangeUnavailable),
+        ({"result": False, "reason": "exceed max subscription count limitation"}, ExchangeUnavailable),
+        ({"result": False, "msg": "too many topics"}, ExchangeUnavailable),
+        ({"result": False, "reason": "code 112010"}, AccountModeChanged),
+        ({"result": False, "reason": "wrong account mode"}, AccountModeChanged),
         ({"result": False, "reason": "missing `symbol` for topic"}, ContractBroken),
         ({"result": False, "reason": "Invalid Unified Account user."}, AccountModeChanged),
         ({"result": False, "reason": "no permission for this channel"}, PermissionMissing),

@@ -37,8 +37,8 @@ CREDENTIAL_FIELDS = (
 )
 
 _READS = {"general"}
-_WITHDRAWS = {"transfer", "withdraw", "withdrawal", "innertransfer", "flextransfers", "universal"}
-_TRADES = {"trade", "spot", "margin", "futures", "unified", "earn", "leadtradefutures", "leadtradespot"}
+_WITHDRAWS = {"transfer", "withdraw", "withdrawal", "innertransfer"}
+_TRADES = {"trade", "spot", "margin", "futures", "unified", "earn"}
 
 _SEVEN_DAYS = (
     "This exchange serves spot fills of the last 7 days only; older ones cannot be read with a key, "
