@@ -205,6 +205,15 @@ class TestSpot:
         assert heard.unreadable[0].raw == report(1, S="HOLD")
         assert "'S'" in heard.unreadable[0].reason
 
+    @pytest.mark.parametrize("envelope", [REPORT, {"stream": "key", "data": REPORT}], ids=["bare", "combined"])
+    def test_a_report_that_names_no_subscription_is_of_the_one_who_sits_alone_and_else_of_nobody(self, envelope):
+        protocol = two_accounts()
+        (broken,) = told(protocol, envelope)
+        assert isinstance(broken, Broken)
+        protocol.leave(FIRST, NOW)
+        (heard,) = told(protocol, envelope)
+        assert (heard.connection_id, heard.trades[0].exchange_trade_id) == (SECOND, "880123")
+
     def test_half_a_frame_of_many_accounts_ends_the_socket_and_is_told_of_nobody(self):
         assert two_accounts().receive('{"subscriptionId":0,"event":{"e":"exec', NOW) == [
             Broken("not JSON: Input data was truncated")

@@ -15,7 +15,7 @@ from shared.domain.errors import ClockWrong, ExchangeUnavailable, TradeSyncError
 from shared.domain.markets import Markets
 from shared.domain.trades import Product, Unreadable
 from shared.exchanges.binance.fills import FillCounter
-from shared.exchanges.binance.rows import read_stream
+from shared.exchanges.binance.rows import event_of, read_stream
 from shared.exchanges.binance.trouble import error_of_frame
 from shared.exchanges.kit.contract import (
     Broken,
@@ -125,10 +125,10 @@ class SpotStream:
             return self._heard(message, now)
         if "status" in message or "error" in message:
             return self._answered(message, now)
-        event = message.get("event", message)
-        if isinstance(event, Mapping) and event.get("e") == "serverShutdown":
+        event = event_of(message)
+        if event.get("e") == "serverShutdown":
             return [Closing("Binance is about to close this socket")]
-        return []
+        return self._unnamed(event, message) if event.get("e") == "executionReport" else []
 
     # Answers to what we asked
 
@@ -199,6 +199,13 @@ class SpotStream:
                 self._early.append((subscription, event, message))
             return []
         return self._event(connection_id, event, message)
+
+    def _unnamed(self, event: Any, raw: Any) -> list[Event]:
+        """A report in an envelope without a subscription: whose it is is certain where one account sits alone."""
+        if len(self._members) == 1:
+            (connection_id,) = self._members
+            return self._event(connection_id, event, raw)
+        return [Broken("it tells of an order without saying whose")] if self._members else []
 
     def _event(self, connection_id: UUID, event: Any, raw: Any) -> list[Event]:
         heard = read_stream(event, self._markets, Product.SPOT)
