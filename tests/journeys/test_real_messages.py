@@ -1,0 +1,160 @@
+"""Real messages of real exchanges, said by the simulated ones word for word, become rows of Postgres."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from shared import exchanges
+from shared.domain.connections import Account
+from shared.domain.trades import Product
+from shared.domain.windows import Window
+from shared.exchanges.kit.contract import Feed
+from shared.queue.requests import CatchUp
+from shared.queue.send import send
+from shared.queue.wire import open_wire
+from tests.exchanges.messages import real_messages
+from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import until
+from tests.journeys.system import System, running
+
+MESSAGES = list(real_messages())
+SAID = [(name, message) for name, message in MESSAGES if message["kind"] == "ws_private_trade"]
+TOLD = [(name, message) for name, message in MESSAGES if message["kind"] == "rest_fills"]
+PRODUCTS = {"spot": "spot", "swap": "linear", "future": "linear"}
+# Answers of a feed that is not the usual one of their market.
+FEEDS = {"kc11": Feed(Product.SPOT, part="old")}
+NOW = 1_795_190_400_000
+
+pytestmark = [
+    pytest.mark.skipif(not MESSAGES, reason="the real messages are not here"),
+    pytest.mark.xdist_group("real messages"),
+]
+
+
+def name_of(pair: tuple[str, dict[str, Any]]) -> str:
+    return f"{pair[0]}-{pair[1]['id']}"
+
+
+class Stage:
+    """A running streamer and worker, and an account at each exchange. Nothing is asked but what a test asks."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.accounts: dict[str, tuple[UUID, dict[str, Any]]] = {}
+
+    def play(self, exchange: str) -> tuple[UUID, dict[str, Any]]:
+        """The exchange's account whose sockets are listened to."""
+        if exchange not in self.accounts:
+            account = self.system.simulator.account(exchange)
+            self.accounts[exchange] = (self.system.connect(account), account)
+        connection_id, account = self.accounts[exchange]
+        until(lambda: self.system.states()[connection_id] == "live")
+        return connection_id, account
+
+    def is_idle(self, connection_id: UUID) -> bool:
+        """Whether what follows from being connected is over, so that the next question is the test's own."""
+        states = self.system.rows("SELECT state FROM jobs WHERE connection_id = %s", connection_id)
+        return {state for (state,) in states} == {"done"}
+
+    def last(self) -> int:
+        return int(self.system.one("SELECT coalesce(max(id), 0) FROM trades"))
+
+    def stored(self, connection_id: UUID, after: int) -> dict[str, tuple[Any, ...]]:
+        """The rows of a connection since a moment, by the exchange's own id, as the messages' authors write them."""
+        rows = self.system.rows(
+            """SELECT exchange_trade_id, platform, symbol, order_id, side, price, coalesce(contracts, amount), cost,
+                      fee, fee_currency, taker_or_maker, (extract(epoch FROM exchange_timestamp) * 1000)::bigint, source
+               FROM trades WHERE connection_id = %s AND id > %s""",
+            connection_id,
+            after,
+        )
+        found = {row[0]: row[1:] for row in rows}
+        assert len(found) == len(rows)
+        return found
+
+
+def expected(exchange: str, message: dict[str, Any], source: str) -> dict[str, tuple[Any, ...]]:
+    """The rows that a message's author expects."""
+    return {
+        row["exchange_trade_id"]: (
+            *(exchange, row["symbol"], row["order_id"], row["side"]),
+            *(None if row[name] is None else Decimal(row[name]) for name in ("price", "amount", "cost", "fee_amount")),
+            *(row["fee_currency"], row["taker_or_maker"], row["timestamp_ms"], source),
+        )
+        for row in message["expected"]["trades"]
+    }
+
+
+@pytest.fixture(scope="module")
+def stage(module_database_url: str, module_redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with SimulatorProcess() as simulator:
+        for exchange, message in MESSAGES:
+            for market in message["markets"]:
+                named = {name: market[name] for name in ("symbol", "base", "quote", "settle", "contract_size")}
+                product = PRODUCTS[market["type"]]
+                simulator.ask("POST", "/markets", exchange=exchange, product=product, market_id=market["id"], **named)
+        folder = tmp_path_factory.mktemp("real")
+        with running(simulator, module_database_url, module_redis_url, folder, "worker", "streamer") as system:
+            yield Stage(system)
+
+
+@pytest.mark.parametrize("pair", SAID, ids=name_of)
+def test_what_a_socket_really_said_is_stored_as_it_was_meant(stage: Stage, pair: tuple[str, dict[str, Any]]) -> None:
+    exchange, message = pair
+    connection_id, account = stage.play(exchange)
+    after = stage.last()
+    assert stage.system.simulator.replay_on_sockets(account, message["raw"]) > 0
+    # What comes over the same socket next is stored after it: then it is known that no more will follow.
+    market = message["markets"][0]
+    following = stage.system.simulator.trade(account, market_id=market["id"], product=PRODUCTS[market["type"]])
+    ids = {trade["exchange_trade_id"] for trade in following}
+    wanted = expected(exchange, message, "stream")
+    until(lambda: stage.stored(connection_id, after).keys() >= ids | wanted.keys())
+    stored = stage.stored(connection_id, after)
+    assert {key: row for key, row in stored.items() if key not in ids} == wanted
+    assert stage.system.quarantined() == []
+
+
+@pytest.mark.parametrize("pair", TOLD, ids=name_of)
+def test_what_rest_really_answered_is_stored_as_it_was_meant(stage: Stage, pair: tuple[str, dict[str, Any]]) -> None:
+    exchange, message = pair
+    module, system, market = exchanges.load(exchange), stage.system, message["markets"][0]
+    product = Product(PRODUCTS[market["type"]])
+    feed = FEEDS.get(message["id"], module.history.feed_of(product, market["id"]))
+    account = system.simulator.account(exchange, products=[product.value])
+    connection_id = system.connect(account, product.value)
+    until(lambda: stage.is_idle(connection_id))
+    after = stage.last()
+    for body in (message["raw"], *pages_after(message["raw"])):
+        system.simulator.replay_over_rest(exchange, path_of(exchange, feed), body, account=account["name"])
+    with open_wire(system.redis_url) as wire:
+        send(wire, CatchUp(connection_id=connection_id, feeds=(feed.key,)))
+    wanted = expected(exchange, message, "rest")
+    until(lambda: stage.stored(connection_id, after).keys() >= wanted.keys())
+    assert stage.stored(connection_id, after) == wanted
+    assert (
+        system.one("SELECT count(*) FROM trades WHERE connection_id = %s AND confirmed_at IS NULL", connection_id) == 0
+    )
+    until(lambda: system.one("SELECT covered <> '{}' FROM sync_coverage WHERE connection_id = %s", connection_id))
+    assert system.quarantined() == []
+    # A message that names no account is somebody's only where one account sits at its socket.
+    system.remove(connection_id)
+
+
+def path_of(exchange: str, feed: Feed) -> str:
+    """Where a feed is asked for."""
+    history = exchanges.load(exchange).history
+    account = Account(connection_id=UUID(int=1), exchange=exchange, products=(feed.product,))
+    slice_ = history.slice(feed, Window(NOW - 60_000, NOW), {}, account, NOW)
+    return history.ask(feed, slice_, slice_.cursor, account).endpoint.path
+
+
+def pages_after(body: Any) -> list[Any]:
+    """The empty page that ends what this one goes on with, where pages have cursors."""
+    result = body.get("result", {}) if isinstance(body, dict) else {}
+    if not result.get("nextPageCursor"):
+        return []
+    return [{**body, "result": {**result, "nextPageCursor": "", "list": []}}]
