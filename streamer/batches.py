@@ -8,7 +8,7 @@ go, the gap is noted, and REST brings them (the stream never moved coverage, so 
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -24,16 +24,18 @@ from shared.queue.depth import depth_soon
 from shared.queue.requests import WriteTrades
 from shared.queue.send import send_soon
 from shared.storage.trades import Recorded, record_trades, trade_row
+from shared.storage.values import Db
 from streamer.backoff import Backoff
 from streamer.store import Store
 
 LINGER_SECONDS = 0.02
 LARGEST_BATCH = 500
+BATCHES_AT_ONCE = 8  # in one trip to Redis, when more waits than one batch: a busy loop makes trips slow
 ROOM_ROWS = 50_000  # of one exchange, about 50 MB; more wait only while Redis and Postgres are both away
 DEEPEST_QUEUE = 1_000  # batches; deeper than this the workers do not keep up, and Redis is small
 _SHUN_SECONDS = 1.0
 _LOOK_SECONDS = 1.0
-_SEND_SECONDS = 3.0
+_SEND_SECONDS = 8.0
 
 log = get_log()
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -57,19 +59,22 @@ class Queue:
         self.refused = 0
 
     async def take(self, exchange: str, rows: Sequence[bytes]) -> bool:
-        """Whether the batch is queued. A try that was cut off may have arrived: writing twice is harmless."""
+        """Whether the rows are queued. A try that was cut off may have arrived: writing twice is harmless."""
         now = self._clock()
         if now < self._shunned_until:
             return False
-        request = WriteTrades(exchange=exchange, rows=[msgspec.Raw(row) for row in rows], holder=self._holder)
+        requests = [
+            WriteTrades(exchange=exchange, rows=[msgspec.Raw(row) for row in batch], holder=self._holder)
+            for batch in _in_batches(rows)
+        ]
         try:
             async with asyncio.timeout(_SEND_SECONDS):
                 if now - self._looked_at >= _LOOK_SECONDS:
                     self._looked_at = now
-                    if await depth_soon(self._wire, request.QUEUE) > self._deepest:
+                    if await depth_soon(self._wire, WriteTrades.QUEUE) > self._deepest:
                         self._shun("the queue is too deep")
                         return False
-                await send_soon(self._wire, (request,))
+                await send_soon(self._wire, requests)
         except WireUnavailable as error:
             self._shun(error.sentence)
             return False
@@ -138,13 +143,13 @@ class Batches:
             line.task.cancel()
 
     async def deliver(self, exchange: str, rows: Sequence[Row]) -> bool:
-        """One batch out, by whichever way takes it. False when none does right now."""
+        """These rows out, by whichever way takes them. False when none does right now."""
         texts = [text for _, text in rows]
         if await self._queue.take(exchange, texts):
             self.counts["queued"] += len(rows)
             return True
         try:
-            recorded = await self._store.run(_record, b"[" + b",".join(texts) + b"]")
+            recorded = await self._store.run(_record, texts)
         except StoreUnavailable:
             return False
         self.counts["recorded"] += len(rows)
@@ -187,7 +192,7 @@ class _Line:
             self.idle.clear()
             if len(self.waiting) < LARGEST_BATCH:
                 await asyncio.sleep(LINGER_SECONDS)
-            rows = [self.waiting.popleft() for _ in range(min(LARGEST_BATCH, len(self.waiting)))]
+            rows = [self.waiting.popleft() for _ in range(min(LARGEST_BATCH * BATCHES_AT_ONCE, len(self.waiting)))]
             self.under_way = len(rows)
             while True:
                 if await self._deliver(rows):
@@ -208,5 +213,13 @@ class _Line:
             return True
 
 
-def _record(db: Any, text: bytes) -> Recorded:
-    return record_trades(db, text, Source.STREAM)
+def _in_batches(rows: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    for first in range(0, len(rows), LARGEST_BATCH):
+        yield rows[first : first + LARGEST_BATCH]
+
+
+def _record(db: Db, rows: Sequence[bytes]) -> Recorded:
+    recorded = Recorded()
+    for batch in _in_batches(rows):
+        recorded = recorded.plus(record_trades(db, b"[" + b",".join(batch) + b"]", Source.STREAM))
+    return recorded

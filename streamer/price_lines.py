@@ -14,6 +14,7 @@ from shared.exchanges.kit.contract import Broken, Closing, Event, Exchange, Tick
 from shared.logs import get_log
 from streamer.backoff import Backoff
 from streamer.connects import Connects
+from streamer.ending import end
 from streamer.sockets import Garbled, Socket, Way
 from streamer.tickets import ExchangeTime, Tickets
 
@@ -94,11 +95,7 @@ class PriceLine:
     async def close(self) -> None:
         """End it."""
         self._is_closed = True
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await end(list(self._tasks))
 
     def _start(self, before: Conversation | None) -> None:
         if not self._is_closed:

@@ -28,6 +28,7 @@ from streamer.asks import Asks
 from streamer.batches import Batches, Queue
 from streamer.claims import Claims, Look
 from streamer.connects import Connects, SharedCount
+from streamer.ending import end
 from streamer.groups import Group, Seat
 from streamer.notes import Notes
 from streamer.price_wishes import holder_of
@@ -37,7 +38,8 @@ from streamer.streams import Connected
 from streamer.tickets import Rest, Tickets
 
 _STORE_THREADS = 4
-_DRAIN_SECONDS = 12.0
+_PARTS_SECONDS = 3.0
+_DRAIN_SECONDS = 10.0
 _LAST_WORDS_SECONDS = 3.0
 
 log = get_log()
@@ -132,10 +134,9 @@ class Streamer:
 
     async def _end(self, parts: Iterable["asyncio.Task[Any]"]) -> None:
         """Leases first given back, trades last let go of: what is heard already must not wait for anything."""
-        for part in parts:
-            part.cancel()
-        await asyncio.wait(list(parts))
         began = time.monotonic()
+        if stuck := await end(parts, within=_PARTS_SECONDS):
+            log.error("process.part_stuck", parts=sorted(part.get_name() for part in stuck))
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
                 await asyncio.gather(self._hand_over(), self.batches.drain())

@@ -24,6 +24,7 @@ _OPEN_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
 _PING_SECONDS = 20.0
 _FAULTS_IN_A_ROW = 3
+_FRAMES_IN_A_ROW = 16
 _LATER = 3_600_000
 
 log = get_log()
@@ -121,6 +122,9 @@ class Socket:
         try:
             while not self.reason:
                 hear(await connection.recv())
+                # A socket that is never quiet must not keep the others, the timers and the way out waiting.
+                if not self.frames % _FRAMES_IN_A_ROW:
+                    await asyncio.sleep(0)
         except ConnectionClosed as closed:
             self.reason = self.reason or _farewell(closed)
         finally:

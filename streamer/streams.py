@@ -24,6 +24,7 @@ from shared.exchanges.kit.contract import Exchange, Stream, Ticket
 from shared.logs import get_log
 from shared.storage.stream_leases import Streamed
 from streamer.backoff import Backoff
+from streamer.ending import end
 from streamer.groups import Ending, Group, GroupOf, Seat
 from streamer.tickets import Tickets
 
@@ -270,10 +271,7 @@ class Connected:
 
     async def close(self) -> None:
         """End its streams. Nothing of them is left afterwards."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end(self._tasks)
 
     def _said(self, name: str, state: str, reason: str) -> None:
         self._states[name] = (state, reason)

@@ -179,7 +179,7 @@ def test_sockets_that_break_are_back_and_hear_again(town, accounts, exchange):
     before = len(town.said("stream.live"))
     town.simulator.weather("drop", exchange=exchange)
     town.simulator.calm()
-    until(lambda: len(town.said("stream.live")) > before and town.all_live())
+    until(lambda: len(town.said("stream.live")) >= 2 * before and town.all_live())
     for account in connected.values():
         town.simulator.trade(account, 3)
     wanted = town.truth(connected)
