@@ -31,10 +31,11 @@ from tests.fixtures.waiting import until
 
 ROOMS = {"worker": "workers", "scheduler": "scheduler", "streamer": "streamer", "web": "web"}
 PASSWORD = "correct horse battery staple"
-# A test cannot wait as long as an operator: nothing here changes what is done, only how soon it comes.
+# A test cannot wait as long as an operator: nothing here changes what is done, only how soon it comes. What
+# exchanges allow is held by tests of its own.
 SOON = {
     "BALANCE_EVERY": "5s", "CATCH_UP_EVERY": "5s", "POLL_EVERY": "2s", "CONNECT_BUDGET": "false",
-    "BACKFILL_SHARE": "0.9", "WORKER_THREADS": "8", "LOG_FORMAT": "json",
+    "REQUEST_BUDGET": "false", "LOG_FORMAT": "json",
 }  # fmt: skip
 
 
