@@ -98,20 +98,21 @@ def _nobody(programs: PostgresPrograms, data: Path) -> Somebody:
 
 
 def _copy_programs(programs: PostgresPrograms, to: Path) -> PostgresPrograms:
-    copied = PostgresPrograms(
-        to / "pginstall" / "bin", programs.version, programs.libraries and to / programs.libraries.name
-    )
+    """Copy what nobody cannot reach. The programs look for their libraries beside the package: its shape is kept."""
+    installed = programs.folder.parent
+    package = installed.parent
     if not to.exists():
         beside = to.with_name(f".{to.name}.{os.getpid()}")
         for part in ("bin", "lib", "share"):
-            shutil.copytree(programs.folder.parent / part, beside / "pginstall" / part, symlinks=True)
+            shutil.copytree(installed / part, beside / package.name / installed.name / part, symlinks=True)
         if programs.libraries is not None:
             shutil.copytree(programs.libraries, beside / programs.libraries.name)
         for each in (beside, *beside.rglob("*")):  # our own copy: a strict umask must not hide it from nobody
             if not each.is_symlink():
                 each.chmod(0o755 if each.is_dir() or each.parent.name == "bin" else 0o644)
         beside.rename(to)
-    return copied
+    libraries = programs.libraries and to / programs.libraries.name
+    return PostgresPrograms(to / package.name / installed.name / "bin", programs.version, libraries)
 
 
 def _runs(program: Path, *, prepare: Callable[[], None] | None = None, user: int | None = None) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import select
+import shutil
 import stat
 import subprocess
 import sys
@@ -43,6 +44,29 @@ def test_a_first_start_that_was_cut_off_is_made_again(postgres: PostgresServer) 
     postgres.data.mkdir(parents=True, exist_ok=True)
     (postgres.data / "half").touch()
     psycopg.connect(postgres.start()).close()
+
+
+@AS_ROOT
+def test_programs_that_nobody_cannot_reach_are_copied_for_them(tmp_path: Path) -> None:
+    found = programs.find_postgres()
+    assert found.libraries is not None
+    package = found.folder.parents[1]
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    shutil.copytree(package, private / package.name, symlinks=True)
+    shutil.copytree(found.libraries, private / found.libraries.name)
+    hidden = programs.PostgresPrograms(
+        private / package.name / "pginstall" / "bin", found.version, private / found.libraries.name
+    )
+    server = PostgresServer(tmp_path / "state", durable=False, programs=hidden, force_nobody=True)
+    try:
+        psycopg.connect(server.start()).close()
+        assert 0o700 == stat.S_IMODE(private.stat().st_mode), "no mode of a folder that exists is changed"
+        assert not str(server.data).startswith(str(tmp_path))
+    finally:
+        server.stop()
+        server.remove()
+    assert not server.data.parents[1].exists()
 
 
 def test_a_postgres_left_behind_is_stopped_before_the_next_starts(
