@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-_AGAIN_SECONDS = 0.25
+_AGAIN_SECONDS = 0.5
 
 
 async def end(tasks: Iterable["asyncio.Task[Any]"], *, within: float | None = None) -> set["asyncio.Task[Any]"]:

@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
 
 from shared.domain.errors import StoreUnavailable, TradeSyncError
 from shared.domain.markets import Markets
@@ -139,15 +140,13 @@ class Prices:
         """How many prices were heard."""
         return sum(place.counts["received"] for place in self._places.values())
 
-    async def run(self) -> None:
-        """Look what is wanted, tell and store, for ever."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._look())
-                tasks.create_task(self._tell())
-                tasks.create_task(self._keep())
-        finally:
-            await asyncio.gather(*(place.close() for place in self._places.values()))
+    def parts(self) -> dict[str, Coroutine[Any, Any, None]]:
+        """What runs for ever: looking what is wanted, telling, storing."""
+        return {"prices.look": self._look(), "prices.tell": self._tell(), "prices.keep": self._keep()}
+
+    async def close(self) -> None:
+        """End all sockets, once the parts have ended."""
+        await asyncio.gather(*(place.close() for place in self._places.values()))
 
     async def _look(self) -> None:
         while True:

@@ -119,8 +119,8 @@ class Streamer:
                 "hints": self._listen(),
                 "notes": self.notes.run(),
                 "asks": self.asks.run(),
-                "prices": self.prices.run(),
                 "time": self._tickets.keep_time(),
+                **self.prices.parts(),
             }.items()
         ]
         stopping = asyncio.create_task(self._stopping.wait())
@@ -139,7 +139,7 @@ class Streamer:
             log.error("process.part_stuck", parts=sorted(part.get_name() for part in stuck))
         try:
             async with asyncio.timeout(_DRAIN_SECONDS):
-                await asyncio.gather(self._hand_over(), self.batches.drain())
+                await asyncio.gather(self._hand_over(), self.prices.close(), self.batches.drain())
         except TimeoutError:
             log.error("trades.left_behind", rows=self.batches.waiting)  # noqa: TRY400 — REST brings them
         self.batches.close()

@@ -15,6 +15,7 @@ from shared.domain.connections import Credentials
 from shared.exchanges.kit.contract import Answer, Exchange
 from shared.queue.wire import open_async_wire
 from shared.storage.pool import Pool, open_pool
+from streamer.ending import end
 from streamer.process import Streamer
 from tests.fixtures.stored import a_connection
 from tests.streamer.somewhere import MARKETS, NAME, Server, exchange_at, open_server
@@ -102,12 +103,10 @@ class Stage:
     async def kill(self, streamer: Streamer) -> None:
         """As far as one can kill what lives in this very process: nothing is handed over, nothing is let out."""
         task = self.running.pop(streamer)
-        task.cancel()
-        for part in streamer._parts:
-            part.cancel()
-        await asyncio.wait([task, *streamer._parts])
+        await end([task, *streamer._parts])
         for connected in streamer.claims.connected.values():
             await connected.close()
+        await streamer.prices.close()
         streamer.batches.close()
         await streamer._wire.aclose()
 
