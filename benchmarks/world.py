@@ -12,13 +12,14 @@ from typing import Any
 import psycopg
 
 from cli.compare import Comparison, compare
-from cli.demo import NOT_FROM_THE_SHELL, NUDGE, Wanted, _start
+from cli.demo import NOT_FROM_THE_SHELL, NUDGE, NUDGE_FEEDS, Wanted, start_all
 from cli.desk import Desk, free_or, open_desk, own_environment
 from cli.embedded.children import free_port
 from cli.simulated import Simulator
 
 TICKS = os.sysconf("SC_CLK_TCK")
 UNLIMITED = {"REQUEST_BUDGET": "false", "CONNECT_BUDGET": "false", "BACKFILL_SHARE": "1"}
+"""No limit on our side; the simulated exchanges are told to keep none either."""
 
 
 @dataclass
@@ -56,6 +57,7 @@ class World:
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             self.db.execute(NUDGE)
+            self.db.execute(NUDGE_FEEDS, [self.simulator.now_ms()])
             try:
                 self.wait("SELECT NOT EXISTS (SELECT FROM trades WHERE confirmed_at IS NULL)", 5)
             except TimeoutError:
@@ -84,7 +86,6 @@ def world(
     accounts: int,
     settings: Mapping[str, str] | None = None,
     seed: int = 1,
-    enrol: bool = True,
 ) -> Iterator[World]:
     """Start everything in a folder of its own; it is gone afterwards."""
     simulator = Simulator(free_port())
@@ -101,7 +102,9 @@ def world(
         with (
             open_desk(Path(folder), port=port, fresh=False, environment=environment, settings=told) as desk,
         ):
-            logins = _start(desk, simulator, Wanted(seed, 0.0, accounts if enrol else 0, exchanges, None))
+            logins = start_all(desk, simulator, Wanted(seed, 0.0, accounts, exchanges, None))
+            if told.get("REQUEST_BUDGET") == "false":
+                simulator.ask("POST", "/limits", {"off": True})
             with psycopg.connect(desk.environment["DATABASE_URL"], autocommit=True) as db:
                 yield World(desk, simulator, db, logins)
 

@@ -140,7 +140,7 @@ def demo(
             "BACKFILL_SHARE": "0.9",
         },
     ) as desk:
-        logins = _start(desk, simulator, wanted)
+        logins = start_all(desk, simulator, wanted)
         if desk.supervisor.stopping.is_set():
             return
         took = time.monotonic() - began
@@ -165,7 +165,7 @@ def demo(
         raise click.exceptions.Exit(1)
 
 
-def _start(desk: Desk, simulator: Simulator, wanted: Wanted) -> list[dict[str, str]]:
+def start_all(desk: Desk, simulator: Simulator, wanted: Wanted) -> list[dict[str, str]]:
     """Bring everything up; gives the users' logins."""
     supervisor = desk.supervisor
     options = ["--port", simulator.url.rpartition(":")[2], "--seed", str(wanted.seed)]
@@ -179,11 +179,11 @@ def _start(desk: Desk, simulator: Simulator, wanted: Wanted) -> list[dict[str, s
     desk.start_processes()
     logins = _logins(desk.folder)
     if not supervisor.stopping.is_set():
-        _enrol(desk, logins, simulator.accounts())
+        enrol(desk, logins, simulator.accounts())
     return logins
 
 
-def _enrol(desk: Desk, logins: list[dict[str, str]], accounts: list[dict[str, Any]]) -> None:
+def enrol(desk: Desk, logins: list[dict[str, str]], accounts: list[dict[str, Any]]) -> None:
     """Connect the accounts that are not connected yet, in a process of its own."""
     with psycopg.connect(desk.environment["DATABASE_URL"]) as db:
         rows = db.execute("SELECT exchange_name, label FROM user_exchange_connections WHERE removed_at IS NULL")
