@@ -187,6 +187,44 @@ def test_sockets_that_break_are_back_and_hear_again(town, accounts, exchange):
     until(lambda: town.heard() >= wanted)
 
 
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_streams_come_back_after_a_refused_reconnect(town, accounts, exchange):
+    connected = accounts(2, (exchange,))
+    town.start()
+    until(town.all_live)
+    before = len(town.said("stream.live"))
+    town.simulator.weather("refused_reconnect", exchange=exchange)
+    town.simulator.weather("drop", exchange=exchange)
+    until(lambda: set(town.states().values()) == {"lost"})
+    town.simulator.calm()
+    until(lambda: len(town.said("stream.live")) >= 2 * before and town.all_live(), within=40)
+    for account in connected.values():
+        town.simulator.trade(account, 3)
+    wanted = town.truth(connected)
+    until(lambda: town.heard() >= wanted)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_frames_cut_in_half_cost_a_socket_and_no_more(town, accounts, exchange):
+    connected = accounts(1, (exchange,))
+    town.start()
+    until(town.all_live)
+    town.simulator.weather("half_frame", exchange=exchange, chance=1.0)
+    for account in connected.values():
+        town.simulator.trade(account, 1)
+    until(lambda: town.said("stream.lost"))
+    town.simulator.calm()
+    lives = len(town.ever_live())
+    until(lambda: len(town.said("stream.live")) > lives and town.all_live())
+    calm_ms = time.time_ns() // 1_000_000
+    for account in connected.values():
+        town.simulator.trade(account, 3)
+    wanted = town.truth(connected, calm_ms)
+    assert wanted
+    until(lambda: town.heard() >= wanted)
+    assert town.said("stream.reader_failed") == []
+
+
 def test_a_killed_streamer_is_taken_over_within_twenty_seconds(town, accounts):
     connected = accounts(2)
     first, second = town.start(), town.start()
