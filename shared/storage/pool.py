@@ -40,7 +40,8 @@ def open_pool(url: str, *, kind: str, size: int, pooler: bool = False) -> Pool:
         timeout=10,
         max_lifetime=30 * 60,
         max_idle=5 * 60,
-        reconnect_timeout=30,
+        # Its pauses between attempts double until it gives up, and whoever asks next makes it begin anew: soon.
+        reconnect_timeout=5,
         check=ConnectionPool.check_connection,
         name=kind,
         open=False,
