@@ -134,18 +134,20 @@ class System:
 
     @property
     def db(self) -> psycopg.Connection:
-        """A connection that commits at once; another one when Postgres was away."""
-        if self._db is None or self._db.closed:
+        """A connection that commits at once; another one where Postgres was away meanwhile."""
+        if self._db is not None:
+            try:
+                self._db.execute("SELECT")
+            except psycopg.OperationalError:
+                self._db.close()
+                self._db = None
+        if self._db is None:
             self._db = psycopg.connect(self.database_url, autocommit=True)
         return self._db
 
     def rows(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
-        """What Postgres answers; asked once more where the connection had died unnoticed."""
-        try:
-            return self.db.execute(query.encode(), arguments).fetchall()
-        except psycopg.OperationalError:
-            self.db.close()
-            return self.db.execute(query.encode(), arguments).fetchall()
+        """What Postgres answers."""
+        return self.db.execute(query.encode(), arguments).fetchall()
 
     def one(self, query: str, *arguments: Any) -> Any:
         """The first column of the first row, None when there is none."""
