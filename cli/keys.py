@@ -115,9 +115,9 @@ def _renewed(db: Db, vault: Vault, old: SealedKey) -> bool:
 
 
 def _opened() -> tuple[Db, Vault]:
-    from shared.settings import Settings  # noqa: PLC0415 — `keys new` needs no settings
+    from shared.settings import read_settings  # noqa: PLC0415 — `keys new` needs no settings
 
-    settings = Settings()
+    settings = read_settings()
     try:
         vault = Vault(settings.credentials_key.get_secret_value())
         return connect(settings.database_url.get_secret_value(), kind="cli"), vault

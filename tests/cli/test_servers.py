@@ -135,6 +135,24 @@ def test_a_computer_without_servers_is_told_its_choices(monkeypatch: pytest.Monk
         programs.find_valkey()
 
 
+def test_the_systems_own_servers_serve_where_there_are_no_wheels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "_package_folder", lambda _name: None)
+    try:
+        found = programs.find_postgres()
+    except ServersUnavailable:
+        pytest.skip("this system has no Postgres of its own")
+    server = PostgresServer(tmp_path, durable=False, programs=found)
+    try:
+        with psycopg.connect(server.start("tradesync")) as database:
+            assert found.major == database.info.server_version // 10_000
+        assert f"pgdata-{found.major}" == server.data.name
+    finally:
+        server.stop()
+        server.remove()
+
+
 def test_servers_too_old_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, says in (
         ("postgres", "postgres (PostgreSQL) 14.9"),
