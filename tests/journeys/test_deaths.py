@@ -96,7 +96,7 @@ def test_a_worker_killed_in_the_middle_of_a_job_costs_less_than_twenty_seconds_a
     system.simulator.weather("slow", account, delay=0.2)
     connection_id = system.connect(account, "linear")
     count = "SELECT count(*) FROM trades WHERE connection_id = %s"
-    running = (
+    reading = (
         "SELECT id, attempts FROM jobs WHERE connection_id = %s AND request = 'sync_history' AND state = 'running'"
     )
     until(lambda: system.rows(reading, connection_id) and system.one(count, connection_id) > 100)
