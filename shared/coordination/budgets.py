@@ -3,6 +3,7 @@
 Each pool is a rolling window: in any stretch of its length never more than its capacity is taken, however
 the exchange's own windows lie. The counts stand in Redis, changed by one script; when Redis forgets them,
 the exchange's own headers correct them within an answer, and bans come back from wherever `remember` put them.
+Where the headers tell the size of a pool too, it is that size that counts, until they have been silent for a while.
 
 Lanes leave room for each other: a lane may fill the pool only up to its ceiling, so that what people wait
 for still finds room when history is read at full speed.
@@ -23,14 +24,20 @@ from shared.exchanges.kit.contract import Lane, Pool, PoolUse
 # How full a pool may get before a lane is told to wait.
 CEILINGS: dict[Lane, float] = {"live": 1.0, "manual": 0.95, "balances": 0.9, "backfill": 0.85}
 
+# How long the size that headers told of a pool counts after they last told it.
+_SIZE_STANDS_MS = 600_000
+
 # A member of the log is "<number>|<lane>|<weight>", its score when it was taken. The sums stand beside the
 # log, so that a take costs what expires since the last one, not the whole log.
 _TAKE = """
-local log, sums, ban, lane_ban = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local log, sums, size, ban, own_ban = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local now, per, weight = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local lane, limit, own_limit = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local lane, capacity = ARGV[4], tonumber(redis.call('get', size) or ARGV[5])
+-- What is heavier than its ceiling is let through when the pool is empty: else it would wait for ever.
+local limit = math.max(capacity * tonumber(ARGV[6]), weight)
+local own_limit = math.max(capacity * tonumber(ARGV[7]), weight)
 
-for _, key in ipairs({ban, lane_ban}) do
+for _, key in ipairs({ban, own_ban}) do
     local standing = redis.call('get', key)
     if standing then return {-1, standing} end
 end
@@ -75,8 +82,9 @@ return {0}
 # What the exchange counted beyond our own count was asked by somebody else behind this address, or before
 # Redis forgot. It counts from now, and ends when the exchange says that its window does.
 _CORRECT = """
-local log, sums = KEYS[1], KEYS[2]
+local log, sums, size = KEYS[1], KEYS[2], KEYS[3]
 local now, per, used, ends = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if ARGV[5] ~= '' then redis.call('set', size, ARGV[5], 'px', ARGV[6]) end
 local all = tonumber(redis.call('hget', sums, 'all') or '0')
 local unknown = used - all
 if unknown < 1 then return 0 end
@@ -146,15 +154,11 @@ class Budgets:
         self._refuse_banned(exchange, (address, own), now_ms)
         if not self._is_limited:
             return 0
-        # What is heavier than its ceiling is let through when the pool is empty: else it would wait for ever.
-        limit = max(pool.capacity * CEILINGS[lane], weight)
         share = self._backfill_share if lane == "backfill" else 1.0
-        own_limit = max(pool.capacity * share, weight)
-        log, sums = self._keys(exchange, pool, account, address)
         answer = self._run(
             self._take,
-            keys=[log, sums, _ban_key(exchange, address), _ban_key(exchange, own)],
-            args=[now_ms, pool.per_ms, weight, lane, limit, own_limit],
+            keys=[*_keys(exchange, pool, account, address), _ban_key(exchange, address), _ban_key(exchange, own)],
+            args=[now_ms, pool.per_ms, weight, lane, pool.capacity, CEILINGS[lane], share],
         )
         if answer[0] == -1:
             ban = _ban_of(answer[1])
@@ -174,15 +178,19 @@ class Budgets:
     def correct(
         self, exchange: str, account: UUID | None, pool: Pool, use: PoolUse, now_ms: int, *, egress: str = ""
     ) -> None:
-        """Believe the exchange's own count where it is higher than ours. Raises `WireUnavailable`."""
+        """Believe the exchange's own count where it is higher than ours, and the size it tells of its pool.
+
+        Raises `WireUnavailable`.
+        """
         used = use.used
         if use.remaining is not None:
-            used = max(used or 0.0, pool.capacity - use.remaining)
-        if used is None or not self._is_limited:
+            used = max(used or 0.0, (use.capacity or pool.capacity) - use.remaining)
+        if (used is None and use.capacity is None) or not self._is_limited:
             return
         ends = pool.per_ms if use.reset_ms is None else max(0, min(use.reset_ms, pool.per_ms))
-        log, sums = self._keys(exchange, pool, account, f"address:{egress or self._egress}")
-        self._run(self._correct, keys=[log, sums], args=[now_ms, pool.per_ms, used, ends])
+        keys = _keys(exchange, pool, account, f"address:{egress or self._egress}")
+        size = "" if use.capacity is None else use.capacity
+        self._run(self._correct, keys=keys, args=[now_ms, pool.per_ms, used or 0.0, ends, size, _SIZE_STANDS_MS])
 
     def ban(
         self, exchange: str, account: UUID | None, until_ms: int, reason: str, *, ban: bool = False, egress: str = ""
@@ -228,11 +236,6 @@ class Budgets:
                 continue
             raise RateLimited(ban.reason, until_ms=ban.until_ms, ban=ban.is_ban, scope=scope.partition(":")[0])
 
-    def _keys(self, exchange: str, pool: Pool, account: UUID | None, address: str) -> tuple[str, str]:
-        scope = f"account:{account}" if pool.scope == "account" and account is not None else address
-        log = f"budget:{exchange}:{pool.name}:{scope}"
-        return log, f"{log}:sums"
-
     def _run(self, script: Any, *, keys: list[str], args: list[Any]) -> Any:
         try:
             return script(keys=keys, args=args)
@@ -241,12 +244,19 @@ class Budgets:
 
     def use(self, exchange: str, pool: Pool, account: UUID | None = None) -> float:
         """The share of a pool that is taken now, for showing. Raises `WireUnavailable`."""
-        _, sums = self._keys(exchange, pool, account, f"address:{self._egress}")
+        _, sums, size = _keys(exchange, pool, account, f"address:{self._egress}")
         try:
             used: Any = self._client.hget(sums, "all")
+            capacity: Any = self._client.get(size)
         except redis.RedisError as error:
             raise WireUnavailable from error
-        return float(used or 0) / pool.capacity
+        return float(used or 0) / float(capacity or pool.capacity)
+
+
+def _keys(exchange: str, pool: Pool, account: UUID | None, address: str) -> list[str]:
+    scope = f"account:{account}" if pool.scope == "account" and account is not None else address
+    log = f"budget:{exchange}:{pool.name}:{scope}"
+    return [log, f"{log}:sums", f"{log}:size"]
 
 
 def _ban_key(exchange: str, scope: str) -> str:

@@ -50,6 +50,21 @@ def test_history_leaves_room_and_what_people_wait_for_fills_it(wire: redis.Redis
     assert [taken(budgets, lane) for lane in ("backfill", "balances", "manual", "live")] == [50, 40, 5, 5]
 
 
+@pytest.mark.parametrize(("told", "room"), [(50.0, 46), (5.0, 1)])
+def test_the_size_that_headers_tell_takes_the_place_of_the_ordinary_one(
+    wire: redis.Redis, told: float, room: int
+) -> None:
+    budgets, account = Budgets(wire, egress="here"), uuid4()
+    use = PoolUse(pool="key", remaining=told - 4, capacity=told, reset_ms=1_000)
+    budgets.correct("somewhere", account, KEY_POOL, use, NOW)
+    waits = [budgets.take("somewhere", account, KEY_POOL, 1, lane="live", now_ms=NOW) for _ in range(60)]
+    assert waits.count(0) == room
+    assert budgets.use("somewhere", KEY_POOL, account) == 1.0
+    other = uuid4()
+    others = [budgets.take("somewhere", other, KEY_POOL, 1, lane="live", now_ms=NOW) for _ in range(60)]
+    assert others.count(0) == 10
+
+
 def test_two_processes_share_one_count(redis_url: str) -> None:
     def one(_: int) -> int:
         with redis.Redis.from_url(redis_url) as client:

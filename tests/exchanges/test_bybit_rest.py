@@ -539,7 +539,9 @@ def test_the_headers_tell_what_is_left_of_a_quota():
         "x-bapi-limit-reset-timestamp": str(NOW + 900),
         "timenow": str(NOW),
     }
-    assert BYBIT.pool_use(headers, CALL) == (PoolUse(pool="execution", remaining=10.0, reset_ms=900),)
+    assert BYBIT.pool_use(headers, CALL) == (PoolUse(pool="execution", remaining=47.0, capacity=50.0, reset_ms=900),)
+    sizeless = {"x-bapi-limit": "0", "x-bapi-limit-status": "47"}
+    assert BYBIT.pool_use(sizeless, CALL) == (PoolUse(pool="execution", remaining=10.0),)
     assert BYBIT.pool_use({"x-bapi-limit-status": "2"}, CALL) == (PoolUse(pool="execution", remaining=2.0),)
     alone = {"x-bapi-limit-status": "2", "x-bapi-limit-reset-timestamp": str(NOW)}
     assert BYBIT.pool_use(alone, CALL)[0].reset_ms is None

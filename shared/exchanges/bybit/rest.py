@@ -30,7 +30,8 @@ def _pool(name: str, per_second: float) -> Pool:
     return Pool(name=name, scope="account", capacity=per_second, per_ms=1_000)
 
 
-# The documented quotas of an ordinary account; for the executions 50 are documented and 10 seen, the headers tell.
+# The documented quotas of an ordinary account; for the executions 50 are documented and 10 seen: we begin with 10,
+# and go on with what the headers tell.
 POOLS = (
     Pool(name="address", scope="address", capacity=600, per_ms=5_000),
     _pool("execution", 10),
@@ -93,14 +94,22 @@ def read_clock(data: Any) -> int:
 def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, ...]:
     """What the headers tell of the endpoint's own quota. Nobody tells of the address's.
 
-    Quotas differ from account to account, and ours is never more than an ordinary one's: what is left beyond it
-    does not count.
+    Quotas differ from account to account: the size they tell takes the place of an ordinary one's. Where they tell
+    none, what is left beyond an ordinary one's does not count.
     """
-    remaining = _number(headers, "x-bapi-limit-status")
+    remaining, quota = _number(headers, "x-bapi-limit-status"), _number(headers, "x-bapi-limit")
     if remaining is None or not endpoint.signed:
         return ()
-    capacity = next(pool.capacity for pool in POOLS if pool.name == endpoint.pool)
-    return (PoolUse(pool=endpoint.pool, remaining=min(float(remaining), capacity), reset_ms=_reset_in(headers)),)
+    capacity = float(quota) if quota else None
+    ordinary = next(pool.capacity for pool in POOLS if pool.name == endpoint.pool)
+    return (
+        PoolUse(
+            pool=endpoint.pool,
+            remaining=min(float(remaining), capacity or ordinary),
+            capacity=capacity,
+            reset_ms=_reset_in(headers),
+        ),
+    )
 
 
 def _reset_in(headers: Mapping[str, str]) -> int | None:

@@ -91,11 +91,15 @@ class Pool(Struct, frozen=True, kw_only=True):
 
 
 class PoolUse(Struct, frozen=True, kw_only=True):
-    """What an answer's headers say about a pool: used or remaining weight, and when it starts anew."""
+    """What an answer's headers say about a pool: used or remaining weight, its size, and when it starts anew.
+
+    `capacity` is told where sizes differ from account to account: it takes the place of the pool's own.
+    """
 
     pool: str
     used: float | None = None
     remaining: float | None = None
+    capacity: float | None = None
     reset_ms: int | None = None  # milliseconds from now
 
 
