@@ -13,6 +13,7 @@ import httpx
 from benchmarks.record import Figure
 from benchmarks.world import World, world
 from cli.gauge import Gauge, percentile
+from shared import exchanges
 
 RATE = 50
 SECONDS = 30.0
@@ -20,7 +21,7 @@ SECONDS = 30.0
 
 def measure() -> list[Figure]:
     """Exchange event to committed row, and to the browser's socket."""
-    with world(exchanges=("binance", "bybit", "kucoin"), accounts=2) as running:
+    with world(exchanges=exchanges.names(), accounts=2) as running:
         running.wait_until_live()
         time.sleep(5)  # what starting up leaves to do
         gauge = Gauge(running.desk.environment["DATABASE_URL"], running.simulator.now_ms())

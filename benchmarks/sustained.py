@@ -10,6 +10,7 @@ import time
 
 from benchmarks.record import Figure
 from benchmarks.world import UNLIMITED, World, world
+from shared import exchanges
 
 RATES = (4_000, 5_000, 6_000)
 SECONDS = 20.0
@@ -26,7 +27,7 @@ def measure() -> list[Figure]:
         "DISCOVERY_EVERY": "1h",
     }
     best: tuple[float, dict[str, float]] | None = None
-    with world(exchanges=("binance", "bybit", "kucoin"), accounts=10, settings=settings) as running:
+    with world(exchanges=exchanges.names(), accounts=10, settings=settings) as running:
         running.wait_until_live()
         time.sleep(5)  # the first reading of history ends
         for rate in RATES:
