@@ -6,6 +6,7 @@ Exit codes: 0 stopped as told, 1 a fault of ours or a setting that cannot be rea
 
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -182,4 +183,6 @@ def _recall(pool: Pool, budgets: Budgets) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # everything is let out; a thread that still waits for a dead server must not keep the process

@@ -8,6 +8,8 @@ import random
 import ssl
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 from shared.domain.errors import WireUnavailable
@@ -31,6 +33,7 @@ class Connects:
     ) -> None:
         self._shared = shared
         self._now_ms = now_ms
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="connects")
         self._lines: dict[tuple[str, str], asyncio.Lock] = {}
         self._last: dict[tuple[str, str], int] = {}
         self.at_once = asyncio.Semaphore(_AT_ONCE)
@@ -51,8 +54,9 @@ class Connects:
     async def _ask(self, shared: SharedCount, key: tuple[str, str], pool: Pool) -> int:
         now = self._now_ms()
         try:
-            return await asyncio.to_thread(
-                shared.take_connect, *key, capacity=pool.capacity, per_ms=pool.per_ms, now_ms=now
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads,
+                partial(shared.take_connect, *key, capacity=pool.capacity, per_ms=pool.per_ms, now_ms=now),
             )
         except WireUnavailable:
             pace = round(2 * pool.per_ms / pool.capacity)
@@ -60,3 +64,7 @@ class Connects:
             if wait <= 0:
                 self._last[key] = now
             return max(0, wait)
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

@@ -148,6 +148,7 @@ class Streamer:
                 await asyncio.gather(self.asks.flush(is_last=True), self.notes.write())
         except TimeoutError:
             log.warning("notes.left_behind")
+        self._connects.close()
         self._tickets.close()
         self._store.close()
         log.info("process.stopped", took_ms=round((time.monotonic() - began) * 1000), **self.figures())
