@@ -115,6 +115,15 @@ class System:
         self.accounts[connection_id] = account
         return connection_id
 
+    @contextmanager
+    def connected(self, account: dict[str, Any], *products: str) -> Iterator[UUID]:
+        """A connection for a while: whatever a test makes of it, the next one does not meet it."""
+        connection_id = self.connect(account, *products)
+        try:
+            yield connection_id
+        finally:
+            self.remove(connection_id)
+
     def remove(self, connection_id: UUID) -> None:
         """End a connection as an operator does; nobody listens to its account afterwards."""
         connections.remove_connection(self.db, connection_id)

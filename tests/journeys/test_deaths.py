@@ -94,26 +94,25 @@ def test_a_worker_killed_in_the_middle_of_a_job_costs_less_than_twenty_seconds_a
     system = town.system
     account = system.simulator.account("bybit", products=["linear"], history=PAST)
     system.simulator.weather("slow", account, delay=0.2)
-    connection_id = system.connect(account, "linear")
-    count = "SELECT count(*) FROM trades WHERE connection_id = %s"
-    reading = (
-        "SELECT id, attempts FROM jobs WHERE connection_id = %s AND request = 'sync_history' AND state = 'running'"
-    )
-    until(lambda: system.rows(reading, connection_id) and system.one(count, connection_id) > 100)
+    with system.connected(account, "linear") as connection_id:
+        count = "SELECT count(*) FROM trades WHERE connection_id = %s"
+        reading = (
+            "SELECT id, attempts FROM jobs WHERE connection_id = %s AND request = 'sync_history' AND state = 'running'"
+        )
+        until(lambda: system.rows(reading, connection_id) and system.one(count, connection_id) > 100)
 
-    (worker,) = [name for name in system.supervisor.process_ids() if name.startswith("worker")]
-    system.kill(worker)
-    died = time.monotonic()
-    ((job, attempts),) = system.rows(reading, connection_id)
-    assert system.one(count, connection_id) < PAST
-    town.another("worker")
-    town.trade()
-    until(lambda: system.one("SELECT attempts FROM jobs WHERE id = %s", job) > attempts, within=AGAIN_WITHIN * 2)
-    assert time.monotonic() - died < AGAIN_WITHIN
-    system.simulator.calm()
-    town.settle()
-    assert system.one(count, connection_id) == len(system.simulator.truth(account)["trades"])
-    system.remove(connection_id)
+        (worker,) = [name for name in system.supervisor.process_ids() if name.startswith("worker")]
+        system.kill(worker)
+        died = time.monotonic()
+        ((job, attempts),) = system.rows(reading, connection_id)
+        assert system.one(count, connection_id) < PAST
+        town.another("worker")
+        town.trade()
+        until(lambda: system.one("SELECT attempts FROM jobs WHERE id = %s", job) > attempts, within=AGAIN_WITHIN * 2)
+        assert time.monotonic() - died < AGAIN_WITHIN
+        system.simulator.calm()
+        town.settle()
+        assert system.one(count, connection_id) == len(system.simulator.truth(account)["trades"])
 
 
 def test_a_killed_streamer_is_followed_within_twenty_seconds_and_what_was_traded_meanwhile_is_stored(

@@ -125,23 +125,21 @@ def test_what_rest_really_answered_is_stored_as_it_was_meant(stage: Stage, pair:
     product = Product(PRODUCTS[market["type"]])
     feed = FEEDS.get(message["id"], module.history.feed_of(product, market["id"]))
     account = system.simulator.account(exchange, products=[product.value])
-    connection_id = system.connect(account, product.value)
-    until(lambda: stage.is_idle(connection_id))
-    after = stage.last()
-    for body in (message["raw"], *pages_after(message["raw"])):
-        system.simulator.replay_over_rest(exchange, path_of(exchange, feed), body, account=account["name"])
-    with open_wire(system.redis_url) as wire:
-        send(wire, CatchUp(connection_id=connection_id, feeds=(feed.key,)))
-    wanted = expected(exchange, message, "rest")
-    until(lambda: stage.stored(connection_id, after).keys() >= wanted.keys())
-    assert stage.stored(connection_id, after) == wanted
-    assert (
-        system.one("SELECT count(*) FROM trades WHERE connection_id = %s AND confirmed_at IS NULL", connection_id) == 0
-    )
-    until(lambda: system.one("SELECT covered <> '{}' FROM sync_coverage WHERE connection_id = %s", connection_id))
-    assert system.quarantined() == []
-    # A message that names no account is somebody's only where one account sits at its socket.
-    system.remove(connection_id)
+    # A message that names no account is somebody's only where one account sits at its socket: this one goes again.
+    with system.connected(account, product.value) as connection_id:
+        until(lambda: stage.is_idle(connection_id))
+        after = stage.last()
+        for body in (message["raw"], *pages_after(message["raw"])):
+            system.simulator.replay_over_rest(exchange, path_of(exchange, feed), body, account=account["name"])
+        with open_wire(system.redis_url) as wire:
+            send(wire, CatchUp(connection_id=connection_id, feeds=(feed.key,)))
+        wanted = expected(exchange, message, "rest")
+        until(lambda: stage.stored(connection_id, after).keys() >= wanted.keys())
+        assert stage.stored(connection_id, after) == wanted
+        unconfirmed = "SELECT count(*) FROM trades WHERE connection_id = %s AND confirmed_at IS NULL"
+        assert system.one(unconfirmed, connection_id) == 0
+        until(lambda: system.one("SELECT covered <> '{}' FROM sync_coverage WHERE connection_id = %s", connection_id))
+        assert system.quarantined() == []
 
 
 def path_of(exchange: str, feed: Feed) -> str:
