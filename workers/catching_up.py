@@ -19,7 +19,7 @@ from workers.desk import Desk
 from workers.discovery import complete, ensure_known
 from workers.fate import Outcome, Told
 from workers.history import close, horizon_of, open_run
-from workers.planning import Piece, edge_window
+from workers.planning import Piece, edge_window, youngest
 from workers.reading import Run, keep_broken, read_piece
 from workers.recovery import came_back
 
@@ -105,7 +105,7 @@ def _chosen(run: Run, request: CatchUp) -> list[FeedRecord]:
 
 
 def _read_edge(run: Run, record: FeedRecord) -> ContractBroken | None:
-    """Read from the feed's edge to now. What is too long for one slice is left to the backfill."""
+    """Read from the feed's edge to now. What is old, or too long for one slice, is left to the backfill."""
     now_ms = run.now_ms()
     horizon = horizon_of(run, record, now_ms)
     window = edge_window(record, horizon)
@@ -113,7 +113,8 @@ def _read_edge(run: Run, record: FeedRecord) -> ContractBroken | None:
         return None
     rows_before = run.counts.rows
     try:
-        after = read_piece(run, record, Piece(record.key, window, "gap"), proven_until=horizon.proven_until)
+        piece = Piece(record.key, youngest(window), "gap")
+        after = read_piece(run, record, piece, proven_until=horizon.proven_until)
     except MarketGone as gone:
         with borrow(run.desk.pool) as db:
             feeds.close_feed(db, run.connection.id, record.key, gone.sentence)

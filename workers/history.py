@@ -25,15 +25,13 @@ from shared.storage.pool import borrow
 from workers.desk import Desk
 from workers.discovery import complete, discover, ensure_known
 from workers.fate import Outcome, Told, duty_of
-from workers.planning import Horizon, Piece, inside, lost, next_gap
+from workers.planning import YOUNG_MS, Horizon, Piece, inside, lost, next_gap
 from workers.reading import Run, keep_broken, read_piece
 from workers.recovery import came_back
 
 MARKED = "marked"
 """The reason of a range that stands in the feeds' recheck already: a continuation does not mark it again."""
 
-# What is newer than this belongs to catch-up; a backfill that ran after every new second would never go back.
-_EDGE_MS = 15 * 60_000
 
 Next = Callable[[Sequence[FeedRecord], Mapping[str, Horizon]], Piece | None]
 
@@ -107,7 +105,8 @@ def _read_all(run: Run, request: SyncHistory) -> tuple[bool, ContractBroken | No
         and (is_sweep or not record.is_sweep)
         and (not request.feeds or record.key in request.feeds)
     }
-    edge_ms = _EDGE_MS if request.lane == "backfill" else 0
+    # What is young belongs to catch-up; a backfill that ran after every new second would never go back.
+    edge_ms = YOUNG_MS if request.lane == "backfill" else 0
     # Now stands still for a job: else each moment that passes would be a new gap.
     proven_until = run.now_ms() - run.exchange.history.settle_lag_ms
     trouble: ContractBroken | None = None
@@ -247,7 +246,7 @@ def _tell_lost(run: Run, records: Iterable[FeedRecord], until: int) -> None:
     for record in records:
         known_ms = record.reach_ms or 0
         new = [hole for hole in lost(record, horizon_of(run, record, until)) if hole.until > known_ms]
-        if new and record.covered:
+        if new and not record.is_sweep:
             log.error("gap.lost", feed=record.key, since=new[0].since, until=new[-1].until)
             with borrow(run.desk.pool) as db:
                 events.record_event(

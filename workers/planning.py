@@ -16,6 +16,12 @@ from shared.storage.feeds import FeedRecord
 # moves while it is read, and must not be followed millisecond by millisecond.
 URGENT_MS = 3 * 3_600_000
 _AHEAD_MS = 6 * 3_600_000
+_PASSED_BY_MS = 3_600_000
+
+# Catching up reads a gap that is not longer than this; of a longer one only the youngest part, quickly, because
+# a backfill reads it too and the two must not read the same.
+_CAUGHT_UP_MS = 86_400_000
+YOUNG_MS = 15 * 60_000
 
 Why = Literal["urgent", "unfinished", "gap", "recheck"]
 
@@ -55,13 +61,16 @@ def gaps(record: FeedRecord, horizon: Horizon) -> tuple[Window, ...]:
 
 
 def lost(record: FeedRecord, horizon: Horizon) -> tuple[Window, ...]:
-    """What lay between proven stretches and has fallen out of reach: the exchange does not tell it any more.
+    """What was promised and has fallen out of reach unread: the exchange does not tell it any more.
 
-    What the reach passed by before the first proven moment is no loss but where this feed's history begins.
+    What a moving reach passed by while a feed was first read is no loss, but where its history begins.
     """
     known = Coverage((*record.covered, *record.saturated))
-    since = known.windows[0].since if known else horizon.reach
-    return known.gaps(Window(since, horizon.reach)) if since < horizon.reach else ()
+    begins = known.windows[0].since if known else horizon.reach
+    promised = begins if record.wanted_since_ms is None else min(begins, record.wanted_since_ms)
+    if min(begins, horizon.reach) - promised < _PASSED_BY_MS:
+        promised = begins
+    return known.gaps(Window(promised, horizon.reach)) if promised < horizon.reach else ()
 
 
 def next_gap(records: Iterable[FeedRecord], horizons: Mapping[str, Horizon]) -> Piece | None:
@@ -123,3 +132,10 @@ def edge_window(record: FeedRecord, horizon: Horizon) -> Window | None:
     edge = record.covered.edge
     since = whole.since if edge is None else max(edge, whole.since)
     return Window(min(since, horizon.proven_until, whole.until - 1), whole.until)
+
+
+def youngest(window: Window) -> Window:
+    """What catching up reads of an edge: all of it, or what is young where it is long."""
+    if window.until - window.since <= _CAUGHT_UP_MS:
+        return window
+    return Window(window.until - YOUNG_MS, window.until)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shared.domain.windows import Coverage, Window
 from shared.storage.feeds import FeedRecord
-from workers.planning import Horizon, Piece, edge_window, gaps, inside, lost, next_gap
+from workers.planning import Horizon, Piece, edge_window, gaps, inside, lost, next_gap, youngest
 
 HOUR = 3_600_000
 NOW = 1_800_000_000_000
@@ -81,6 +81,12 @@ def test_what_fell_out_of_reach_unread_is_named() -> None:
     assert lost(feed, to(100, reach=20)) == (Window(10, 20),)
     assert gaps(feed, to(100, reach=20)) == (Window(20, 30),)
     assert lost(a_feed((30, 100)), to(100, reach=20)) == ()  # its history began while it was being read
+    began, late = to(9 * HOUR, reach=HOUR - 1), to(9 * HOUR, reach=3 * HOUR)
+    for feed in (a_feed((8 * HOUR, 9 * HOUR)), a_feed()):
+        assert lost(feed, began) == ()
+        assert lost(feed, late) == (Window(0, 3 * HOUR),)  # nobody read it for hours
+    assert lost(a_feed(wanted_since_ms=None), late) == ()
+    assert lost(a_feed((HOUR, 9 * HOUR)), late) == (Window(0, HOUR),)
 
 
 def test_an_asked_for_range_is_read_where_it_is_missing_or_marked() -> None:
@@ -93,6 +99,11 @@ def test_an_asked_for_range_is_read_where_it_is_missing_or_marked() -> None:
 def test_catching_up_begins_at_the_proven_edge() -> None:
     assert edge_window(a_feed((0, 40)), Horizon(0, 100, 90, moves=False)) == Window(40, 100)
     assert edge_window(a_feed(), Horizon(20, 100, 90, moves=False)) == Window(20, 100)
+
+
+def test_catching_up_leaves_a_long_gap_to_the_backfill() -> None:
+    assert youngest(Window(HOUR, 25 * HOUR)) == Window(HOUR, 25 * HOUR)
+    assert youngest(Window(HOUR, 25 * HOUR + 1)) == Window(25 * HOUR + 1 - 15 * 60_000, 25 * HOUR + 1)
 
 
 windows = st.tuples(st.integers(0, 300), st.integers(1, 60)).map(lambda pair: (pair[0], pair[0] + pair[1]))

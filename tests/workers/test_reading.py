@@ -114,6 +114,23 @@ def test_a_trade_that_reaches_rest_late_is_found_by_the_next_catch_up(invented: 
     assert len(invented.trades(connection_id)) == 1
 
 
+def test_catching_up_on_a_new_connection_reads_what_is_young_and_leaves_the_rest(
+    invented: Bench, world: InventedWorld
+) -> None:
+    connection_id = an_invented_connection(invented, "PAGES")
+    world.trade("PAGES", *(NOW - 20 * DAY + at for at in range(30)))
+    world.trade("PAGES", NOW - 60_000)
+    invented.run(CatchUp(connection_id=connection_id, feeds=("spot:PAGES",)))
+    assert len(invented.trades(connection_id)) == 1
+    assert due.due_at(invented.db, connection_id)["backfill"] is not None
+    invented.run(SyncHistory(connection_id=connection_id))
+    assert len(invented.trades(connection_id)) == 31
+    asked = [(request.params["since"], request.params["after"]) for request in world.asked]
+    assert len(asked) == len(set(asked))
+    windows = invented.db.execute("SELECT sum(trades_synced), sum(trades_updated) FROM trade_sync_sessions").fetchone()
+    assert windows == (31, 0)
+
+
 def test_an_asked_for_range_is_read_again_though_it_is_covered(invented: Bench, world: InventedWorld) -> None:
     connection_id = an_invented_connection(invented, "PAGES")
     invented.run(SyncHistory(connection_id=connection_id))
