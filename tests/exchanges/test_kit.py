@@ -92,13 +92,15 @@ def test_what_is_no_json_is_said_to_be_none(frame):
         decode_json(frame)
 
 
-@pytest.mark.parametrize("value", ["", None, "x", "NaN", "Infinity", True, [], "1e999", "9" * 200])
+@pytest.mark.parametrize(
+    "value", ["", None, "x", "NaN", "Infinity", True, [], "1e999", "9" * 200, "1_0", " 5", "5\n", "\uff11\uff12"]
+)
 def test_what_is_no_number_is_unreadable(value):
     with pytest.raises(UnreadableRow, match="'p'"):
         decimal({"p": value}, "p")
 
 
-@pytest.mark.parametrize("value", ["", "x", 1.5, True, None, "9" * 5_000])
+@pytest.mark.parametrize("value", ["", "x", "-", "1_0", " 5", "\uff11\uff12", 1.5, True, None, "9" * 5_000])
 def test_what_is_no_whole_number_is_unreadable(value):
     with pytest.raises(UnreadableRow, match="'p'"):
         whole({"p": value}, "p")

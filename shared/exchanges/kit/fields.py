@@ -11,6 +11,7 @@ from shared.domain.errors import UnreadableRow
 
 Row = Mapping[str, Any]
 _MOST_DIGITS = 100
+_LAX = frozenset("_ \t\n\r\v\f")  # what Python's numbers allow and no exchange writes
 T = TypeVar("T")
 
 
@@ -53,7 +54,8 @@ def optional_decimal(row: Row, name: str) -> Decimal | None:
         number = Decimal(value)
     except (InvalidOperation, ValueError):
         raise UnreadableRow(f"the field {name!r} is {value!r}, not a number") from None
-    if not number.is_finite():
+    # Python alone also takes "1_000", " 5 " and digits of other scripts for numbers.
+    if not number.is_finite() or (isinstance(value, str) and (not value.isascii() or not _LAX.isdisjoint(value))):
         raise UnreadableRow(f"the field {name!r} is {value!r}, not a number")
     is_long = not isinstance(value, str) or len(value) > _MOST_DIGITS
     if abs(number.adjusted()) > _MOST_DIGITS or (is_long and len(number.as_tuple().digits) > _MOST_DIGITS):
@@ -74,9 +76,11 @@ def whole(row: Row, name: str) -> int:
     value = row.get(name)
     if isinstance(value, str):
         try:
-            return int(value)
+            if value.isascii() and value.removeprefix("-").isdigit():
+                return int(value)
         except ValueError:
-            raise UnreadableRow(f"the field {name!r} is {value!r}, not a whole number") from None
+            pass  # thousands of digits
+        raise UnreadableRow(f"the field {name!r} is not a whole number")
     if isinstance(value, bool) or not isinstance(value, int):
         raise UnreadableRow(f"the field {name!r} is {value!r}, not a whole number")
     return value
