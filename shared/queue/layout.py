@@ -121,9 +121,14 @@ def make_request(name: str, connection_id: UUID, arguments: Mapping[str, Any]) -
     return request
 
 
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999, the last that a clock of ours can show
+
+
 def _check_window(request: SyncHistory) -> None:
     since, until = request.since_ms, request.until_ms
     if until is not None and since is None:
         raise BadInput("A range needs its beginning: since_ms is missing.")
+    if any(at is not None and not 0 <= at <= _LAST_MS for at in (since, until)):
+        raise BadInput("The range holds no moments: since_ms and until_ms are milliseconds since 1970.")
     if since is not None and until is not None and since >= until:
         raise BadInput("The range is the wrong way round: since_ms must be before until_ms.")

@@ -136,6 +136,8 @@ def test_a_message_that_cannot_be_read_is_handed_to_be_parked_and_the_next_one_r
         ("sync_history", b'{"connection_id": "%s", "sinze": 1}', "no argument 'sinze'"),
         ("sync_history", b'{"connection_id": "%s", "since_ms": 2, "until_ms": 2}', "wrong way round"),
         ("sync_history", b'{"connection_id": "%s", "until_ms": 2}', "since_ms is missing"),
+        ("sync_history", b'{"connection_id": "%s", "since_ms": -1}', "holds no moments"),
+        ("sync_history", b'{"connection_id": "%s", "since_ms": 1, "until_ms": 99999999999999999}', "holds no moments"),
         ("sync_history", b'{"connection_id": "%s", "lane": "fast"}', "fast"),
         ("catch_up", b"[]", "cannot be read"),
     ],
