@@ -1,12 +1,13 @@
 """`tradesync keys`: make a CREDENTIALS_KEY, rotate to a new one, see how far that is."""
 
-import getpass
 from collections.abc import Callable
 
 import click
 from msgspec import Struct
 
+from cli.office import actor, says_errors
 from shared.domain.errors import TradeSyncError
+from shared.settings import read_settings
 from shared.storage import audit, rotation
 from shared.storage.connections import SealedKey
 from shared.storage.pool import connect, translated
@@ -33,6 +34,7 @@ def new() -> None:
 
 
 @keys.command("rotate")
+@says_errors
 def rotate_command() -> None:
     """Seal all credentials anew with the newest version of CREDENTIALS_KEY. May be stopped and started again."""
     db, vault = _opened()
@@ -42,7 +44,7 @@ def rotate_command() -> None:
             rotated = rotate(db, vault, on_progress=bar.update)
         audit.record_deed(
             db,
-            f"cli:{getpass.getuser()}",
+            actor(),
             "keys.rotated",
             details={"to": vault.newest, "renewed": rotated.renewed, "unopened": rotated.unopened},
         )
@@ -58,6 +60,7 @@ def rotate_command() -> None:
 
 
 @keys.command("status")
+@says_errors
 def status() -> None:
     """Say how many connections each key version seals."""
     db, vault = _opened()
@@ -115,8 +118,6 @@ def _renewed(db: Db, vault: Vault, old: SealedKey) -> bool:
 
 
 def _opened() -> tuple[Db, Vault]:
-    from shared.settings import read_settings  # noqa: PLC0415 — `keys new` needs no settings
-
     settings = read_settings()
     try:
         vault = Vault(settings.credentials_key.get_secret_value())

@@ -5,6 +5,7 @@ Every error of ours ends a word with its sentence and exit code 1, never with a 
 
 import functools
 import getpass
+import os
 import re
 import sys
 import time
@@ -54,7 +55,10 @@ def opened() -> Iterator[tuple[Settings, Db]]:
 
 def actor() -> str:
     """Who typed this, for the audit log."""
-    return f"cli:{getpass.getuser()}"
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container may run under a number that has no name
+        return f"cli:{os.getuid()}"
 
 
 def find_user(db: Db, email: str) -> User:
@@ -110,11 +114,12 @@ def moment_of(text: str) -> int:
     text = text.strip()
     if text == "now":
         return now_ms()
-    if ago := _AGO.fullmatch(text):
-        return now_ms() - int(timedelta(seconds=int(ago[1]) * _UNITS[ago[2]]).total_seconds() * 1000)
     try:
+        if ago := _AGO.fullmatch(text):
+            past = timedelta(milliseconds=now_ms()) - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+            return max(0, past // timedelta(milliseconds=1))
         at = datetime.fromisoformat(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadInput(f"{text!r} is no moment.", hint="Write 2026-11-20, 2026-11-20T12:00, 7d (ago) or now.") from None
     return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
 

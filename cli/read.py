@@ -48,7 +48,7 @@ def read(exchange: str, source: str, named: str | None, markets_file: Path | Non
         markets = Markets([]) if markets_file is None else _markets(markets_file)
     except TradeSyncError as error:
         raise click.UsageError(str(error)) from None
-    message = sys.stdin.buffer.read()
+    message = sys.stdin.buffer.read() if sys.stdin else b""  # a caller may have closed it
     if not message.strip():
         _fail("Standard input is empty; one raw message or response is expected there.")
     try:

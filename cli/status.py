@@ -3,6 +3,7 @@
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cli.office import find_connection, now_ms, opened, says_errors, screen, shown, user_id
@@ -65,7 +66,7 @@ def status(connection: str | None, email: str | None, as_json: bool) -> None:
         for feed in feeds:
             state = feed.closed_reason or "closed" if feed.is_closed else "rarely asked" if feed.is_sweep else ""
             table.add_row(
-                *(feed.key, shown(feed.reach_ms), shown(feed.proven_until_ms)),
+                *(escape(feed.key), shown(feed.reach_ms), shown(feed.proven_until_ms)),
                 *(str(len(feed.gaps)), str(len(feed.saturated.windows)), state),
             )
         page.print(table)
@@ -74,7 +75,7 @@ def status(connection: str | None, email: str | None, as_json: bool) -> None:
         for line in sessions:
             table.add_row(
                 *(shown(line.started_ms), line.sync_type, line.status, str(line.trades_synced)),
-                *(str(line.trades_updated), str(line.pages), line.error_message or ""),
+                *(str(line.trades_updated), str(line.pages), escape(line.error_message or "")),
             )
         page.print(table)
 
@@ -87,11 +88,11 @@ def _print_connections(page: Console, found: list[ConnectionStatus]) -> None:
     for each in found:
         left = f", about {each.left_ms // 1000} s left" if each.left_ms else ""
         table.add_row(
-            *(str(each.id)[:8], each.exchange, each.label, each.sync_status, each.stream_state),
+            *(str(each.id)[:8], each.exchange, escape(each.label), each.sync_status, each.stream_state),
             *(shown(each.proven_until_ms), f"{each.progress:.1%}{left}", f"{each.trades:,}"),
         )
         if each.error_message:
-            table.add_row("", "", f"[yellow]{each.error_message}[/yellow]")
+            table.add_row("", "", f"[yellow]{escape(each.error_message)}[/yellow]")
     page.print(table)
 
 

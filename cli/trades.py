@@ -1,20 +1,24 @@
 """`tradesync trades`: the stored trades, filtered, as a table, CSV or JSON lines."""
 
 import csv
+import os
 import sys
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
 import click
 import msgspec
+from rich.markup import escape
 from rich.table import Table
 
 from cli.office import find_connection, opened, says_errors, screen, user_id, window_of
 from shared import exchanges
+from shared.domain.errors import BadInput
 from shared.domain.trades import Product
-from shared.storage import reading
+from shared.storage import instruments, reading
 from shared.storage.reading import TradeFilter
 from shared.storage.trades import TradeLine
 
@@ -36,7 +40,9 @@ RISKY = ("=", "+", "-", "@", "\t", "\r")
 @click.option("--side", type=click.Choice(["buy", "sell"]), help="Only this side.")
 @click.option("--since", help="From this moment on: 2026-11-01, 7d (ago).")
 @click.option("--until", help="Before this moment.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many, the newest; 50 for a table, else all.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1_000_000_000), help="At most so many, the newest; 50 for a table, else all."
+)
 @click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 @says_errors
 def trades(
@@ -64,16 +70,21 @@ def trades(
             since_ms=since_ms,
             until_ms=until_ms,
         )
+        if symbol and not instruments.knows_symbol(db, symbol):
+            raise BadInput(f"No market is called {symbol!r}.", hint="Write it as BTC/USDT, or BTC/USDT:USDT.")
         if form == "table":
             _table(reading.list_trades(db, wanted, limit=limit or 50))
             return
-        found: Iterable[TradeLine] = reading.each_trade(db, wanted)
-        if limit is not None:
-            found = reversed(reading.list_trades(db, wanted, limit=limit))
+        write = _csv if form == "csv" else _json
         try:
-            _csv(found) if form == "csv" else _json(found)
-        except BrokenPipeError:
-            sys.stderr.close()  # whoever reads has seen enough
+            if limit is not None:
+                write(reversed(reading.list_trades(db, wanted, limit=limit)))
+            else:
+                with closing(reading.each_trade(db, wanted)) as found:
+                    write(found)
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever reads has seen enough; nothing is left to be said at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _table(lines: Iterable[TradeLine]) -> None:
@@ -81,7 +92,7 @@ def _table(lines: Iterable[TradeLine]) -> None:
     for line in lines:
         row = _row(line)
         state = "awaiting fee" if line.provisional else "proven" if line.is_confirmed else "heard"
-        table.add_row(*(str(row.get(name) if row.get(name) is not None else "") for name in SHORT[:-1]), state)
+        table.add_row(*(escape(str(row.get(name) if row.get(name) is not None else "")) for name in SHORT[:-1]), state)
     screen().print(table)
 
 

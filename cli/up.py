@@ -42,7 +42,7 @@ def up(port: int | None, folder: Path | None, browser: bool) -> None:
         desk.start_processes()
         if not desk.supervisor.stopping.is_set():
             say(f"The page is at {desk.address}. Logs are in {desk.supervisor.logs}. Ctrl-C ends everything.")
-            say("Make yourself a user with: ./dev user add, and connect an exchange on the page or with: ./dev connect")
+            say("A login: ./dev user add EMAIL. An exchange: ./dev connect EMAIL EXCHANGE, which asks for the key.")
             if browser:
                 webbrowser.open(desk.address)
         desk.watch()

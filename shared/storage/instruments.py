@@ -54,6 +54,16 @@ def record_instruments(db: Db, exchange: str, markets: Iterable[Market]) -> int:
     return int(row[0])
 
 
+def knows_symbol(db: Db, symbol: str) -> bool:
+    """Whether a market was ever listed under this name, or anything traded on it."""
+    row = db.execute(
+        "SELECT EXISTS (SELECT FROM instruments WHERE symbol = %(symbol)s)"
+        " OR EXISTS (SELECT FROM trades WHERE symbol = %(symbol)s)",
+        {"symbol": symbol},
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
 def load_markets(db: Db, exchange: str, current: Iterable[Market] = ()) -> Markets:
     """All markets ever seen of an exchange; where one id has several, the one seen last, and `current` before all."""
     rows = db.execute(

@@ -1,6 +1,6 @@
 """Reading trades: lists with filters and keyset paging, and what is new for a live page."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 from uuid import UUID
 
@@ -64,7 +64,7 @@ def page_mark(line: TradeLine) -> tuple[int, int]:
     return millis(line.exchange_timestamp), line.id
 
 
-def each_trade(db: Db, wanted: TradeFilter) -> Iterator[TradeLine]:
+def each_trade(db: Db, wanted: TradeFilter) -> Generator[TradeLine, None, None]:
     """Every trade that is wanted, oldest first, without holding them all: for exports."""
     query, arguments = _query(wanted)
     with db.transaction(), db.cursor(name="each_trade") as cursor:

@@ -129,6 +129,18 @@ def test_a_weak_key_is_refused_with_the_command_that_makes_a_good_one(database_u
     assert "hunter2" not in answer.output
 
 
+def test_a_key_that_is_not_there_is_named_and_nothing_else_is_shown(database_url, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    monkeypatch.delenv("CREDENTIALS_KEY", raising=False)
+    for word in ("status", "rotate"):
+        answer = CliRunner().invoke(keys, [word])
+        assert isinstance(answer.exception, SystemExit)
+        assert "CREDENTIALS_KEY is missing" in str(answer.exception) + answer.output
+        assert database_url not in str(answer.exception) + answer.output
+
+
 def test_a_new_key_is_printed_and_is_good():
     answer = CliRunner().invoke(keys, ["new"])
     assert ["v1"] == list(parse_keys(answer.output))

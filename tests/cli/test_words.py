@@ -3,7 +3,11 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +72,8 @@ def test_a_person_is_signed_up_once(say: Say, ann: str):
         (("sync", "--until", "2026-01-01"), "--until needs --since"),
         (("sync", "--since", "2099-01-01"), "begins in the future"),
         (("sync", "--since", "tomorrow"), "'tomorrow' is no moment"),
+        (("sync", "--since", "99999999999999d"), "'99999999999999d' is no moment"),
+        (("trades", "--symbol", "NO/SUCH"), "No market is called 'NO/SUCH'"),
         (("sync", "--exchange", "nowhere"), "The exchange 'nowhere' is unknown"),
         (("sync",), "There is no such connection"),
         (("status", "abcd"), "There is no connection 'abcd'"),
@@ -158,8 +164,35 @@ def test_trades_are_exported_as_they_are(say: Say, db: Db):
     assert rows[1]["client_order_id"] == "'=SUM(A1)"
     lines = [json.loads(line) for line in say("trades", "--format", "json").output.splitlines()]
     assert lines[0]["price"] == f"{a_trade(1).price.normalize():f}"
-    assert say("trades", "--symbol", "NO/NE", "--format", "json").output == ""
+    assert say("trades", "--side", "sell", "--format", "json").output == ""
     assert "proven" in say("trades").output
+
+
+def test_a_label_that_looks_like_markup_is_shown_as_it_is(say: Say, db: Db):
+    connection_id = a_connection(db, exchange="binance", label="mine [/red]")
+    db.execute("UPDATE user_exchange_connections SET error_message = '[/x] refused' WHERE id = %s", (connection_id,))
+    db.commit()
+    said = say("status")
+    assert said.exit_code == 0, said.output
+    assert "mine [/red]" in said.output
+    assert "[/x] refused" in said.output
+
+
+def test_a_reader_that_has_seen_enough_of_an_export_hears_no_complaint(say: Say, db: Db):
+    connection_id = a_connection(db, exchange="binance")
+    record_trades(db, [trade_row(a_trade(number), connection_id) for number in range(1, 200)], Source.STREAM)
+    db.commit()
+    export = subprocess.run(
+        [sys.executable, "-m", "cli", "trades", "--format", "json"], check=False, stderr=subprocess.PIPE,
+        stdout=_unread_pipe(), cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert (export.returncode, export.stderr) == (0, b"")
+
+
+def _unread_pipe() -> int:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
 
 
 def test_status_tells_programs_the_same_as_people(say: Say, db: Db):
