@@ -91,8 +91,7 @@ class Hub:
         finally:
             self.end_all()
             for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+                await _end(task)
             await self._wire.aclose()
 
     def end_all(self) -> None:
@@ -121,10 +120,10 @@ class Hub:
             self._changed.clear()
             channels = [TICKERS, *(name(user) for user in self._watchers for name in (trades_of, about))]
             hearing = asyncio.create_task(self._hear_channels(channels))
-            await self._changed.wait()
-            hearing.cancel()
-            with suppress(asyncio.CancelledError):
-                await hearing
+            try:
+                await self._changed.wait()
+            finally:
+                await _end(hearing)
 
     async def _hear_channels(self, channels: list[str]) -> None:
         async for event in subscribe_soon(self._wire, *channels):
@@ -183,6 +182,13 @@ class Hub:
             _tell_trades(watcher, [line for line in lines if line.id > watcher.last_id])
 
 
+async def _end(task: "asyncio.Task[None]") -> None:
+    """Cancel until it has ended: `wait_for` of Python 3.11, which redis-py uses, may swallow a cancellation."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.5)
+
+
 def _tell_trades(watcher: Watcher, lines: list[TradeLine]) -> None:
     if lines:
         newest = lines[-MOST_LINES:]
@@ -209,7 +215,8 @@ async def feed(request: Request) -> Response:
             watcher.tell("prices", await run_in_threadpool(prices_of, request.app.state.pool, user.id))
             while True:
                 try:
-                    message = await asyncio.wait_for(watcher.messages.get(), QUIET_SECONDS)
+                    async with asyncio.timeout(QUIET_SECONDS):
+                        message = await watcher.messages.get()
                 except TimeoutError:
                     if await find_user(request) is None:
                         return  # logged out elsewhere
