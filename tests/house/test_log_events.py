@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 
 from tests.house.source import PROCESSES, ROOT, dotted, files, tree, where
 
@@ -11,6 +12,7 @@ HANDS_ON = re.compile(r"(^|\.)_say$")
 EVENT = re.compile(r"[a-z]+\.[a-z]+(_[a-z]+)*")
 
 
+@cache
 def spoken() -> dict[str, str]:
     """Every event that is logged, and where."""
     found = {}
