@@ -16,7 +16,7 @@ from shared.storage.feeds import FeedRecord
 from shared.storage.jobs import Claim
 from shared.storage.pool import borrow
 from workers.desk import Desk
-from workers.discovery import complete, ensure_known
+from workers.discovery import complete, ensure_known, look_for_listings
 from workers.fate import Outcome, Told
 from workers.history import close, horizon_of, open_run
 from workers.planning import Piece, edge_window, youngest
@@ -54,6 +54,8 @@ def _catch_up(run: Run, request: CatchUp) -> Outcome:
         _ensure_named(run, request.feeds)
     else:
         ensure_known(run)
+    if request.reason == "unreadable":
+        look_for_listings(run)
     complete(run)
     records = _chosen(run, request)
     known = 0 if request.order_id is None else _confirmed(run, request.order_id)

@@ -31,6 +31,22 @@ def discover(run: Run) -> tuple[str, ...]:
     return tuple(new)
 
 
+def look_for_listings(run: Run) -> None:
+    """A stream told of a trade that could not be read: its market may be newer than our list, and have no feed yet."""
+    run.markets = run.desk.markets(run.exchange.id, run.connection.region, True)
+    run.has_fresh_markets = True
+    history = run.exchange.history
+    if history.discover is None:
+        return
+    with borrow(run.desk.pool) as db:
+        known = {record.key for record in feeds.feeds_of(db, run.connection.id, include_closed=True)}
+    products = set(run.account.products)
+    if any(
+        history.feed_of(each.product, each.id).key not in known for each in run.markets.all if each.product in products
+    ):
+        discover(run)
+
+
 def _ensure(run: Run, found: Found) -> tuple[str, ...]:
     now_ms = run.now_ms()
     reach = run.exchange.history.reach

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from shared.domain.connections import Account, SyncStatus
-from shared.domain.errors import BadInput, ContractBroken, MarketGone
+from shared.domain.errors import BadInput, ContractBroken, MarketGone, RateLimited
 from shared.domain.trades import Product
 from shared.domain.windows import Window, milliseconds
 from shared.exchanges import load
@@ -190,11 +190,12 @@ def account_of(connection: Connection) -> Account:
 
 
 def close(run: Run, error: Exception | None) -> None:
-    """End the sync session. Postgres being away is told by the job's own error."""
+    """End the sync session. Postgres being away is told by the job's own error; to wait for a budget is no failure."""
     if run.session_id is None:
         return
+    waits = isinstance(error, RateLimited) and not error.ban
     with borrow(run.desk.pool) as db:
-        sessions.close_session(db, run.session_id, error=error)
+        sessions.close_session(db, run.session_id, error=None if waits else error)
 
 
 def _window_of(request: SyncHistory, run: Run) -> Window | None:

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.connections import SyncStatus
-from shared.domain.errors import ExchangeUnavailable
+from shared.domain.errors import ExchangeUnavailable, RateLimited
 from shared.domain.windows import Window
 from shared.exchanges.kit.contract import Request
 from shared.queue.requests import CatchUp, SyncHistory
@@ -129,6 +129,19 @@ def test_catching_up_on_a_new_connection_reads_what_is_young_and_leaves_the_rest
     assert len(asked) == len(set(asked))
     windows = invented.db.execute("SELECT sum(trades_synced), sum(trades_updated) FROM trade_sync_sessions").fetchone()
     assert windows == (31, 0)
+
+
+def test_a_session_that_waits_for_its_budget_has_not_failed(invented: Bench, world: InventedWorld) -> None:
+    connection_id = an_invented_connection(invented, "PAGES")
+
+    def used_up(_: Request) -> None:
+        if len(world.asked) > 2:
+            raise RateLimited(until_ms=NOW + 42_000)
+
+    world.trouble = used_up
+    invented.run(SyncHistory(connection_id=connection_id))
+    found = invented.db.execute("SELECT status, error_message FROM trade_sync_sessions").fetchall()
+    assert found == [("completed", None)]
 
 
 def test_an_asked_for_range_is_read_again_though_it_is_covered(invented: Bench, world: InventedWorld) -> None:
