@@ -100,6 +100,7 @@ class Supervisor:
                     child.again_at = None
             elif (code := child.process.poll()) is not None:
                 self.deaths += 1
+                _kill_group(child.process.pid)
                 if now - child.started > SETTLED_AFTER:
                     child.back_off = 1.0
                 child.again_at = now + child.back_off
@@ -126,8 +127,7 @@ class Supervisor:
                 child.process.wait(max(0.0, until - time.monotonic()))
             if child.process.poll() is None:
                 self.say(f"{child.name} did not stop in time and is killed.")
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.process.pid, signal.SIGKILL)  # its own children, should it have left some
+            _kill_group(child.process.pid)
             child.process.wait()
         self._children.clear()
 
@@ -149,6 +149,12 @@ class Supervisor:
             return start_child(
                 command, stop_signal=signal.SIGTERM, output=log, environment=self.environment, folder=self.folder
             )
+
+
+def _kill_group(leader: int) -> None:
+    """End what a process leaves behind: its own children, who would go on without it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def room(name: str, *arguments: str) -> list[str]:

@@ -69,6 +69,18 @@ def test_what_does_not_stop_is_killed_with_its_children(
     until(lambda: not child.exists() or "\nState:\tZ" in (child / "status").read_text())
 
 
+def test_what_dies_leaves_no_children_behind(supervisor: Supervisor, tmp_path: Path) -> None:
+    leader = (
+        "import pathlib, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'])\n"
+        "pathlib.Path('child').write_text(str(child.pid))\n"
+    )
+    supervisor.start("leader", python(leader))
+    supervisor.watch(lambda: supervisor.deaths > 0, every=0.01)
+    child = Path("/proc") / (tmp_path / "child").read_text()
+    until(lambda: not child.exists() or "\nState:\tZ" in (child / "status").read_text())
+
+
 def test_what_dies_is_reported_and_comes_back_later_and_later(
     supervisor: Supervisor, tmp_path: Path, said: list[str]
 ) -> None:

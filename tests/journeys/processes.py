@@ -36,3 +36,14 @@ def is_running(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def living_in(folder: Path) -> list[int]:
+    """All processes that stand in this folder, orphans included."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                if (entry / "cwd").readlink().is_relative_to(folder) and is_running(int(entry.name)):
+                    found.append(int(entry.name))
+    return found

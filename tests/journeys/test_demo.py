@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.fixtures.waiting import until
-from tests.journeys.processes import descendants, is_running
+from tests.journeys.processes import descendants, is_running, living_in
 
 ROOT = Path(__file__).parents[2]
 TRADESYNC = [sys.executable, "-m", "cli"]
@@ -127,6 +127,7 @@ def test_a_demo_mends_itself_and_leaves_nothing_running(desk: Desk) -> None:
     desk.demo.send_signal(signal.SIGTERM)
     assert 0 == desk.demo.wait(25)
     assert [] == [process for process in ran if is_running(process)]
+    assert [] == living_in(desk.folder), "nor do those whose parent was killed"
     assert not (desk.folder / "environment.json").exists()
 
 
@@ -138,3 +139,4 @@ def test_a_demo_that_is_killed_takes_everything_with_it(desk: Desk) -> None:
     desk.demo.kill()
     desk.demo.wait()
     until(lambda: not [process for process in ran if is_running(process)], within=30, what="nothing is left running")
+    until(lambda: not living_in(desk.folder), within=5, what="nor an orphan")
