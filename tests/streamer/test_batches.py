@@ -134,7 +134,7 @@ async def test_trades_heard_while_redis_is_gone_are_stored_and_the_streams_stay(
     identity = await server.trade(connection)
     await becoming(lambda: stage.stored_trades() == [identity])
     assert server.joins[connection] == 1
-    assert streamer.batches.counts["recorded"] == 1
+    await becoming(lambda: streamer.batches.counts["recorded"] == 1)
     assert stage.one("SELECT state FROM jobs WHERE request = 'catch_up'") == "queued"
 
 

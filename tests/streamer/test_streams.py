@@ -47,7 +47,7 @@ async def test_a_socket_that_is_open_but_silent_is_found_out(stage, server):
     stage.start()
     await becoming(lambda: stage.state(connection) == "live")
     server.is_mute = True
-    await becoming(lambda: stage.state(connection) == "lost")
+    await becoming(lambda: stage.state(connection) == "lost", within=40)
     server.is_mute = False
     await becoming(lambda: stage.state(connection) == "live")
     reasons = stage.all("SELECT fields ->> 'reason' FROM events WHERE name = 'stream.lost'")
