@@ -24,7 +24,7 @@ LEFT_BEHIND = """
     WHERE status = 'running' AND leased_until < now()
 """
 
-pytestmark = [pytest.mark.xdist_group("deaths"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 @dataclass

@@ -28,10 +28,7 @@ PRODUCTS = {"spot": "spot", "swap": "linear", "future": "linear"}
 FEEDS = {"kc11": Feed(Product.SPOT, part="old")}
 NOW = 1_795_190_400_000
 
-pytestmark = [
-    pytest.mark.skipif(not MESSAGES, reason="the real messages are not here"),
-    pytest.mark.xdist_group("real messages"),
-]
+pytestmark = pytest.mark.skipif(not MESSAGES, reason="the real messages are not here")
 
 
 def name_of(pair: tuple[str, dict[str, Any]]) -> str:

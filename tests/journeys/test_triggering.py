@@ -18,8 +18,6 @@ OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 SECTION = OPERATIONS.partition("## Triggering a sync")[2].partition("\n## ")[0]
 HISTORY = 20
 
-pytestmark = pytest.mark.xdist_group("triggering")
-
 
 def block(language: str) -> str:
     """The section's example in this language."""

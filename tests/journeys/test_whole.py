@@ -26,7 +26,7 @@ from tests.journeys.system import PASSWORD, System, running
 HEARD_WITHIN = 2.0
 FIELDS = ("api_key", "secret", "passphrase")
 
-pytestmark = [pytest.mark.xdist_group("whole"), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 
 class Tap:
