@@ -56,6 +56,8 @@ def _catch_up(run: Run, request: CatchUp) -> Outcome:
         ensure_known(run)
     if request.reason == "unreadable":
         look_for_listings(run)
+    elif request.reason == "connected":
+        _discover_soon(run)
     complete(run)
     records = _chosen(run, request)
     known = 0 if request.order_id is None else _confirmed(run, request.order_id)
@@ -81,6 +83,14 @@ def _catch_up(run: Run, request: CatchUp) -> Outcome:
             came_back(db, run.connection, run.desk.now_ms())
             connections.touch_success(db, run.connection.id)
     return Outcome(word="partly" if trouble is not None or left else "caught_up" if records else "nothing_due")
+
+
+def _discover_soon(run: Run) -> None:
+    """While a stream was away, a market may have been traded for the first time: no feed of ours would show it."""
+    if run.exchange.history.discover is not None:
+        at_ms = run.desk.now_ms() + run.exchange.history.settle_lag_ms
+        with borrow(run.desk.pool) as db:
+            due.pull_in(db, run.connection.id, "discovery", at_ms)
 
 
 def _ensure_named(run: Run, keys: Sequence[str]) -> None:

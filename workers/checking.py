@@ -1,16 +1,20 @@
 """Asks the exchange again what a key may do and which mode its account is in; a key that gained power is frozen."""
 
 from shared.domain.keys import guard
+from shared.domain.windows import Window
 from shared.events.kinds import ConnectionChanged
 from shared.exchanges import load
 from shared.logs import get_log
 from shared.queue.requests import CheckKey
-from shared.storage import connections, jobs
+from shared.storage import connections, feeds, jobs
 from shared.storage.jobs import Claim
 from shared.storage.pool import borrow
 from workers.desk import Desk
 from workers.fate import Outcome, Told
 from workers.leases import LEASE
+
+# The mode may have been another since it was last asked for, which is daily at least.
+_DOUBTED_MS = 2 * 86_400_000
 
 log = get_log()
 
@@ -39,6 +43,10 @@ def detect(desk: Desk, claim: Claim, told: Told) -> None:
     with borrow(desk.pool) as db, db.transaction():
         jobs.renew(db, claim, LEASE)
         is_another_mode = connections.record_key_report(db, connection.id, report)
+        if is_another_mode:
+            # Asked in its old mode, an account may answer with empty pages: they prove nothing.
+            now_ms = desk.now_ms()
+            feeds.forget_coverage(db, connection.id, Window(now_ms - _DOUBTED_MS, now_ms))
     if is_another_mode:
         told["mode"] = report.mode
         log.warning("connection.mode_changed", mode=report.mode, before=connection.account_mode)

@@ -22,6 +22,7 @@ from shared.storage.connections import Connection
 from shared.storage.feeds import FeedRecord
 from shared.storage.jobs import Claim
 from shared.storage.pool import borrow
+from workers.checking import detect
 from workers.desk import Desk
 from workers.discovery import complete, discover, ensure_known
 from workers.fate import Outcome, Told, duty_of
@@ -39,7 +40,12 @@ log = get_log()
 
 
 def sync_history(desk: Desk, claim: Claim, request: SyncHistory, told: Told) -> Outcome:
-    """Read what is missing, or an asked-for range again. Goes on with itself when its time is over."""
+    """Read what is missing, or an asked-for range again. Goes on with itself when its time is over.
+
+    Discovery asks for the account's mode first: it decides which markets there are and where they are read.
+    """
+    if request.reason == "discovery":
+        detect(desk, claim, told)
     run = open_run(desk, claim, request.connection_id, lane=request.lane, sync_type=_type_of(request))
     told["exchange"] = run.exchange.id
     run.asked = _window_of(request, run)

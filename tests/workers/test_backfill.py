@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from shared.domain.connections import SyncStatus
+from shared.domain.windows import Window
 from shared.gateway import Gateway
 from shared.queue.requests import CatchUp, SyncHistory
-from shared.storage import connections, due
+from shared.storage import connections, due, feeds
 from tests.fixtures.simulator import SimulatorProcess
 from tests.workers.conftest import Bench, as_told
 
@@ -56,3 +57,42 @@ def test_the_first_trade_of_a_market_listed_since_is_found_once_a_stream_could_n
     bench.run(CatchUp(connection_id=connection_id, reason="unreadable"))
     assert set(bench.trades(connection_id)) == as_told(simulator.truth(account))
     gateway.close()
+
+
+def test_a_market_first_traded_while_the_stream_was_away_is_looked_for_soon(
+    bench: Bench, simulator: SimulatorProcess
+) -> None:
+    simulator.limits(off=True)
+    account = simulator.account("binance")
+    connection_id = bench.connect(account)
+    bench.run(SyncHistory(connection_id=connection_id))
+    due.set_due(bench.db, connection_id, "discovery", bench.desk.now_ms() + 3_600_000)
+    simulator.trade(account, market_id="DOGEUSDT", product="linear")
+    bench.run(CatchUp(connection_id=connection_id, reason="connected"))
+    soon_ms = due.due_at(bench.db, connection_id)["discovery"]
+    assert soon_ms is not None
+    assert soon_ms < bench.desk.now_ms() + 15_000
+    bench.run(SyncHistory(connection_id=connection_id, reason="discovery"))
+    bench.run(SyncHistory(connection_id=connection_id))
+    bench.run(CatchUp(connection_id=connection_id))
+    assert set(bench.trades(connection_id)) == as_told(simulator.truth(account))
+
+
+def test_what_an_account_answered_in_its_old_mode_is_read_again(bench: Bench, simulator: SimulatorProcess) -> None:
+    simulator.limits(off=True)
+    account = simulator.account("kucoin", mode="classic")
+    connection_id = bench.connect(account)
+    bench.run(SyncHistory(connection_id=connection_id))
+    simulator.change(account, mode="unified")
+    simulator.trade(account, 6)
+    bench.run(CatchUp(connection_id=connection_id))
+    bench.run(SyncHistory(connection_id=connection_id, reason="discovery"))
+    assert connections.get_connection(bench.db, connection_id).account_mode == "unified"
+    futures = feeds.find_feed(bench.db, connection_id, "linear")
+    now_ms, hour = bench.desk.now_ms(), 3_600_000
+    assert futures is not None
+    assert not any(each.meet(Window(now_ms - 24 * hour, now_ms)) for each in futures.covered)
+    assert futures.covered.covers(Window(now_ms - 80 * hour, now_ms - 60 * hour))
+    bench.run(SyncHistory(connection_id=connection_id))
+    bench.run(CatchUp(connection_id=connection_id))
+    assert as_told(simulator.truth(account)) <= set(bench.trades(connection_id))
