@@ -5,7 +5,7 @@ from importlib import import_module
 
 from benchmarks.record import keep
 
-PARTS = ("start", "latency", "sustained", "streams", "backfill", "storage", "simulator")
+PARTS = ("start", "latency", "sustained", "streams", "backfill", "storage")
 
 
 def main(names: list[str]) -> int:
@@ -19,7 +19,7 @@ def main(names: list[str]) -> int:
         question = (part.__doc__ or "").strip().splitlines()[0]
         sys.stdout.write(f"{name}: {question}\n")
         sys.stdout.flush()
-        figures = part.measure()
+        figures = part.measured()
         keep(name, question, figures)
         for figure in figures:
             missed += figure.is_met is False

@@ -16,7 +16,7 @@ LONGEST = 900.0
 REFUSALS = ("status_429", "status_418", "status_403")
 
 
-def measure() -> list[Figure]:
+def measured() -> list[Figure]:
     """Each exchange alone without a limit, all together, and each under the limits it has."""
     figures = []
     names = exchanges.names()

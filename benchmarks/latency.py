@@ -19,7 +19,7 @@ RATE = 50
 SECONDS = 30.0
 
 
-def measure() -> list[Figure]:
+def measured() -> list[Figure]:
     """Exchange event to committed row, and to the browser's socket."""
     with world(exchanges=exchanges.names(), accounts=2) as running:
         running.wait_until_live()

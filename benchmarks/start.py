@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 RUNNING = re.compile(r"Running after")
 
 
-def measure() -> list[Figure]:
+def measured() -> list[Figure]:
     """Wall seconds from the command to the printed address."""
     with tempfile.TemporaryDirectory(prefix="tradesync-start-") as folder:
         clone = Path(folder) / "tradesync"

@@ -1,10 +1,9 @@
-"""How fast trades become rows: `python -m benchmarks.storage` against TEST_DATABASE_URL or an embedded Postgres.
+"""How fast one writer turns trades into rows, against TEST_DATABASE_URL or an embedded Postgres.
 
 Full durability; each figure is rows per second of one writer, new trades unless it says otherwise.
 """
 
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from benchmarks.record import Figure
 from cli.embedded import PostgresServer
 from migrations import run
 from shared.domain.trades import Fee, Product, Side, Source, TakerOrMaker, Trade
@@ -70,9 +70,10 @@ def speed(store: Callable[[str], object], batches: list[str], rows: int) -> tupl
     return rows / (time.perf_counter() - began), (time.process_time() - cpu) / rows * 1e6
 
 
-def measure(db: Db) -> None:
-    """Print one line for each way and size."""
+def measure(db: Db) -> list[Figure]:
+    """New, confirmed and repeated rows a second, by size of batch."""
     number = 0
+    found = []
     for size in (1, 10, 50, 100, 1000):
         count = min(ROWS, size * 400)
         one = connected(db)
@@ -83,13 +84,16 @@ def measure(db: Db) -> None:
         new, cpu = speed(lambda batch: record_trades(db, batch, Source.STREAM), batches, count)
         confirmed, _ = speed(lambda batch: record_trades(db, batch, Source.REST), batches, count)
         repeated, _ = speed(lambda batch: record_trades(db, batch, Source.REST), batches, count)
-        print(  # noqa: T201 — the figures are the point
-            f"batches of {size:5}: new {new:8.0f}/s  confirmed by REST {confirmed:8.0f}/s  repeated {repeated:8.0f}/s"
-            f"  client CPU {cpu:5.1f} us a row"
-        )
+        found += [
+            Figure(f"batches of {size:,}: new", round(new), "rows/s"),
+            Figure(f"batches of {size:,}: confirmed by REST", round(confirmed), "rows/s"),
+            Figure(f"batches of {size:,}: told again", round(repeated), "rows/s"),
+            Figure(f"batches of {size:,}: CPU of the client", round(cpu, 1), "µs a row"),
+        ]
+    return found
 
 
-def measure_due(db: Db, connections_due: int = 100_000) -> None:
+def measure_due(db: Db, connections_due: int = 100_000) -> list[Figure]:
     """How long one tick of the scheduler takes with very many connections due at once."""
     user = users.add_user(db, f"{uuid4().hex}@example.com", "no password")
     db.execute(
@@ -107,11 +111,12 @@ def measure_due(db: Db, connections_due: int = 100_000) -> None:
     )
     began = time.perf_counter()
     taken = len(take_due(db, int(time.time() * 1000), 1000, Every()))
-    print(f"{connections_due} connections due: {taken} jobs taken in {(time.perf_counter() - began) * 1000:.0f} ms")  # noqa: T201
+    took = (time.perf_counter() - began) * 1000
+    return [Figure(f"{connections_due:,} connections due: one tick takes {taken:,} jobs in", round(took), "ms")]
 
 
-def main() -> int:
-    """Measure against the server that is lent, or one of our own."""
+def measured() -> list[Figure]:
+    """The figures of the server that is lent, or of one of our own."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         return _measured(url)
     with tempfile.TemporaryDirectory() as folder:
@@ -124,13 +129,7 @@ def main() -> int:
             server.remove()
 
 
-def _measured(url: str) -> int:
+def _measured(url: str) -> list[Figure]:
     run.upgrade(url)
     with psycopg.connect(url, autocommit=True) as db:
-        measure(db)
-        measure_due(db)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        return [*measure(db), *measure_due(db)]

@@ -1,11 +1,10 @@
-"""What one streamer holds and how fast it hears: `python -m benchmarks.streams --streams 1000 --rate 6000`.
+"""What one streamer holds, and how fast it hears.
 
 Two figures, each in a fresh streamer at simulated exchanges over plain sockets: memory a private stream and seconds
 until all are live; trades a second from the sockets into the queue and CPU a trade, with nobody draining it (that is
 another figure). The limits of the exchanges are off.
 """
 
-import argparse
 import os
 import signal
 import subprocess
@@ -18,9 +17,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import msgspec
 import psycopg
 
+from benchmarks.record import Figure
 from benchmarks.simulator import _ask, _cpu_seconds, _resident_bytes
 from cli.embedded import PostgresServer, ValkeyServer
 from migrations import run
@@ -32,6 +31,10 @@ from shared.storage import connections, users
 from shared.vault import Vault, new_key
 
 ROOT = Path(__file__).parents[1]
+STREAMS = 1_000
+ACCOUNTS = 20  # of each exchange
+RATE = 6_000.0
+SECONDS = 10.0
 
 
 class Scene:
@@ -225,22 +228,18 @@ def open_scene() -> Iterator[Scene]:
             postgres.stop()
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print JSON."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--streams", type=int, default=1000)
-    parser.add_argument("--rate", type=float, default=6000)
-    parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--accounts", type=int, default=20, help="of each exchange, for the speed")
-    options = parser.parse_args(arguments)
+def measured() -> list[Figure]:
+    """A thousand private sockets, and how fast the three ways of hearing are."""
     with open_scene() as scene:
-        memory = measure_memory(scene, options.streams)
-        print(msgspec.json.encode({"memory": memory}).decode(), flush=True)  # noqa: T201 — it is what was asked for
-        for names in [*([name] for name in exchanges.names()), list(exchanges.names())]:
-            speed = measure_speed(scene, names, options.accounts, options.rate, options.seconds)
-            print(msgspec.json.encode({"speed": speed}).decode(), flush=True)  # noqa: T201 — it is what was asked for
-    return 0
+        memory = measure_memory(scene, STREAMS)
+        speed = measure_speed(scene, list(exchanges.names()), ACCOUNTS, RATE, SECONDS)
+    return [
+        Figure("memory of a private stream", memory["kib_a_stream"], "KiB", most=60),
+        Figure(f"{STREAMS:,} private streams live within", memory["live_after_seconds"], "s", most=20),
+        Figure("CPU to bring one up", memory["cpu_ms_a_stream"], "ms"),
+        *(Figure(f"from the sockets into the queue: {name}", value, "") for name, value in _numbers(speed)),
+    ]
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _numbers(found: dict[str, Any]) -> list[tuple[str, float]]:
+    return [(name.replace("_", " "), value) for name, value in found.items() if isinstance(value, int | float)]

@@ -17,7 +17,7 @@ SECONDS = 20.0
 KEEPS_UP = 0.98
 
 
-def measure() -> list[Figure]:
+def measured() -> list[Figure]:
     """The highest rate that is kept up with, and the CPU time of each process there."""
     settings = {
         **UNLIMITED,
