@@ -177,6 +177,8 @@ def test_nobody_tells_a_secret(house: House) -> None:
 
     with system.connected(account) as connection_id:
         system.settle()
+        system.simulator.trade(account, 3)
+        system.settle()
         # All that may go wrong with a key, or with an answer that was asked for with one, and all that shows it.
         system.simulator.weather("server_errors", chance=0.3)
         system.simulator.weather("html", chance=0.3)
