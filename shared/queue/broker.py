@@ -1,6 +1,8 @@
 """The broker that workers run on: dramatiq over Redis, set up so that a killed worker's job is back in seconds."""
 
+import ctypes
 import signal
+import sys
 from collections.abc import Iterable
 from types import FrameType
 from typing import Any
@@ -16,6 +18,7 @@ from shared.queue.requests import QUEUES
 HEARTBEAT_MS = 15_000
 _ALWAYS = 1_000_000  # commands in a million that look for what dead workers held
 _WRITES_AT_A_TIME = 256
+_SIGNAL_AT_PARENTS_END = 1  # prctl(2): PR_SET_PDEATHSIG
 
 
 class StopOnce(dramatiq.Middleware):
@@ -29,6 +32,14 @@ class StopOnce(dramatiq.Middleware):
             stop(signum, frame)
 
         signal.signal(signal.SIGTERM, first_only)
+
+
+class EndWithMaster(dramatiq.Middleware):
+    """Where only the process that started the workers is killed, they end as if told to stop (Linux tells them)."""
+
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:  # noqa: ARG002 — dramatiq's signature
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_SIGNAL_AT_PARENTS_END, int(signal.SIGTERM), 0, 0, 0)
 
 
 class ReturnToQueue(dramatiq.Middleware):
@@ -82,7 +93,9 @@ def make_broker(
 ) -> QueueBroker:
     """The broker of one worker process with this many threads, serving these queues (none: all)."""
     served = tuple(queues) or QUEUES
-    return QueueBroker(client, shares=shares(threads, served), middleware=[StopOnce(), ReturnToQueue(), *middleware])
+    return QueueBroker(
+        client, shares=shares(threads, served), middleware=[StopOnce(), EndWithMaster(), ReturnToQueue(), *middleware]
+    )
 
 
 def shares(threads: int, queues: Iterable[str]) -> dict[str, int]:

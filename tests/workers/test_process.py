@@ -289,3 +289,15 @@ def test_requests_of_two_connections_are_answered(
         60,
     )
     gateway.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent ended")
+@pytest.mark.timeout(90)
+def test_workers_whose_master_was_killed_end_by_themselves(start_worker: Callable[..., WorkerProcess]) -> None:
+    worker = start_worker()
+    wait_for(lambda: worker.said("process.started"), 60)
+    worker.process.kill()
+    worker.process.wait()
+    # What they say goes through the master, and is not heard any more.
+    with pytest.raises(ProcessLookupError):
+        wait_for(lambda: worker.signal_group(0), 25)
