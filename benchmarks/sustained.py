@@ -12,7 +12,7 @@ from benchmarks.record import Figure
 from benchmarks.world import UNLIMITED, World, world
 from shared import exchanges
 
-RATES = (4_000, 5_000, 6_000)
+RATES = (4_200, 4_700, 5_500)
 SECONDS = 20.0
 KEEPS_UP = 0.98
 

@@ -9,6 +9,7 @@ from typing import Any
 import ccxt
 import pytest
 
+from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Market, Markets
 from shared.domain.trades import Fee, Kind, Product, TakerOrMaker, Trade
 from shared.exchanges import load
@@ -433,3 +434,9 @@ def test_an_empty_response_holds_no_trade(response):
 def test_a_maker_is_told_from_a_taker():
     assert base_trade(isMaker=True)["taker_or_maker"] == TakerOrMaker.MAKER
     assert base_trade(isMaker=False)["taker_or_maker"] == TakerOrMaker.TAKER
+
+
+@pytest.mark.parametrize("code", [10_003, "10006", [], {}])
+def test_an_answer_that_is_an_error_is_no_empty_history(code: Any):
+    with pytest.raises(UnreadableRow, match="error"):
+        BYBIT.read_rest({"retCode": code, "retMsg": "API key is invalid.", "result": {}}, Markets([]), None)

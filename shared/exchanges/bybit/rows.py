@@ -164,6 +164,8 @@ def read_rest(response: Any, markets: Markets, product: Product | None) -> Heard
         rows, own = response, product
     else:
         found = row_of(response, "the response")
+        if found.get("retCode") not in (None, 0, "0"):
+            raise UnreadableRow(f"the exchange answered with an error: {found['retCode']} {found.get('retMsg', '')}")
         result = row_of(found.get("result", found), "'result'")
         if "list" not in result:
             rows, own = ([result] if "execId" in result else []), product
