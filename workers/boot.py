@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import socket
 import threading
 from importlib.metadata import version
@@ -45,6 +46,13 @@ class Ending(dramatiq.Middleware):
     def __init__(self) -> None:
         self.stopping = threading.Event()
         self.close = _nothing
+        self._parent = os.getppid()
+
+    def look_for_parent(self) -> None:
+        """End as if told to when the process that started this one was killed: nobody else would ever end it."""
+        if os.getppid() != self._parent:
+            self._parent = os.getppid()
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def before_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:  # noqa: ARG002 — dramatiq's signature
         log.info("process.stopping")
@@ -84,7 +92,12 @@ def compose(settings: Settings) -> QueueBroker:
     )
     gateway = Gateway(budget=budgets, turns=Turns(wire), simulator_url=settings.simulator_url, egress=settings.egress)
     life = _Life(pool, budgets, process_id, settings)
-    leases = Leases(pool, every_second=life.prove)
+
+    def look() -> None:
+        ending.look_for_parent()
+        life.prove()
+
+    leases = Leases(pool, every_second=look)
 
     def queue(request: Request) -> None:
         send(wire, request)

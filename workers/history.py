@@ -114,7 +114,7 @@ def _read_all(run: Run, request: SyncHistory) -> tuple[bool, ContractBroken | No
     # What is young belongs to catch-up; a backfill that ran after every new second would never go back.
     edge_ms = YOUNG_MS if request.lane == "backfill" else 0
     # Now stands still for a job: else each moment that passes would be a new gap.
-    proven_until = run.now_ms() - run.exchange.history.settle_lag_ms
+    proven_until = run.settled_ms()
     trouble: ContractBroken | None = None
     _tell_lost(run, records.values(), proven_until)
     while records:
@@ -160,7 +160,7 @@ def horizon_of(run: Run, record: FeedRecord, until: int, edge_ms: int = 0) -> Ho
     return Horizon(
         reach=reach,
         until=edge if edge is not None and until - edge < edge_ms else until,
-        proven_until=now_ms - history.settle_lag_ms,
+        proven_until=run.settled_ms(),
         moves=history.reach(record.feed, run.account, now_ms + 3_600_000) > reach,
     )
 

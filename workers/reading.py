@@ -30,6 +30,8 @@ from workers.desk import Desk
 from workers.leases import LEASE
 from workers.planning import Piece, unfinished_window
 
+_CLOCKS_APART_MS = 60_000
+
 log = get_log()
 
 
@@ -93,6 +95,15 @@ class Run:
     def now_ms(self) -> int:
         """The exchange's time."""
         return self.desk.now_ms() + self.offset_ms
+
+    def settled_ms(self) -> int:
+        """Up to when REST shows all there is, in the exchange's time.
+
+        A clock of theirs that is told too far ahead must not prove what has not happened yet: by whichever of the
+        two clocks it is earlier. Far apart they are only where a simulator's time runs as it likes.
+        """
+        ahead_ms = self.offset_ms if 0 < self.offset_ms <= _CLOCKS_APART_MS else 0
+        return self.now_ms() - ahead_ms - self.exchange.history.settle_lag_ms
 
     @property
     def is_over(self) -> bool:

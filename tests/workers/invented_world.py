@@ -21,6 +21,7 @@ class InventedWorld:
     asked: list[Request] = field(default_factory=list)
     key: dict[str, Any] = field(default_factory=dict)
     mode_has_changed: bool = False
+    offset_ms: int = 0
     trouble: Callable[[Request], None] = lambda _: None
 
     def trade(self, market: str, *moments: int) -> None:
@@ -63,7 +64,7 @@ class InventedWorld:
 
     def clock_offset_ms(self, exchange_id: str, region: str = "global") -> int:
         del exchange_id, region
-        return 0
+        return self.offset_ms
 
     def markets(self, exchange_id: str, region: str = "global", is_fresh: bool = False) -> Markets:
         del exchange_id, region, is_fresh

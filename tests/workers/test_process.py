@@ -108,6 +108,27 @@ def running_job(db: psycopg.Connection, connection_id: UUID) -> Any:
     ).fetchone()
 
 
+def test_a_worker_process_ends_when_the_one_that_started_it_was_killed(
+    start_worker: Callable[..., WorkerProcess], db: psycopg.Connection
+) -> None:
+    worker = start_worker()
+    wait_for(lambda: worker.said("process.started"))
+    db.autocommit = True
+    found = db.execute("SELECT pid FROM processes WHERE kind = 'worker'").fetchone()
+    assert found is not None
+    worker.process.kill()
+    worker.process.wait(10)
+    wait_for(lambda: not db.execute("SELECT FROM processes WHERE kind = 'worker'").fetchall(), 20)
+    wait_for(lambda: not Path(f"/proc/{found[0]}").exists() or "\nState:\tZ" in _status(found[0]), 10)
+
+
+def _status(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return "\nState:\tZ"
+
+
 @pytest.mark.timeout(180)
 def test_a_job_whose_worker_was_killed_runs_again_within_twenty_seconds_and_nothing_is_lost(
     start_worker: Callable[..., WorkerProcess],

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -99,6 +100,19 @@ def test_nothing_is_proven_that_may_not_have_settled_yet(invented: Bench, world:
     assert feed is not None
     assert feed.covered.edge == world.now - 10_000
     assert len(invented.trades(connection_id)) == 1  # read, stored, and not vouched for
+
+
+@pytest.mark.parametrize(("offset_ms", "edge"), [(30_000, -10_000), (-30_000, -40_000), (3_600_000, 3_590_000)])
+def test_a_clock_that_is_told_wrong_proves_nothing_that_has_not_happened_yet(
+    invented: Bench, world: InventedWorld, offset_ms: int, edge: int
+) -> None:
+    connection_id = an_invented_connection(invented, "PAGES")
+    world.offset_ms = offset_ms
+    invented.run(SyncHistory(connection_id=connection_id))
+    invented.run(CatchUp(connection_id=connection_id))
+    feed = feeds.find_feed(invented.db, connection_id, "spot:PAGES")
+    assert feed is not None
+    assert feed.covered.edge == world.now + edge
 
 
 def test_a_trade_that_reaches_rest_late_is_found_by_the_next_catch_up(invented: Bench, world: InventedWorld) -> None:
