@@ -84,8 +84,9 @@ class Leases:
 
     def _mark_lost(self, claim: Claim) -> None:
         with self._door:
-            if claim.job_id in self._held:
-                self._lost.add(claim.job_id)
+            if claim.job_id not in self._held:
+                return  # it ended while we looked
+            self._lost.add(claim.job_id)
         log.warning("lease.lost", job=str(claim.job_id))
 
     def _keep(self) -> None:
