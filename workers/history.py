@@ -4,7 +4,7 @@ Backfill, recheck, discovery, sweep and an asked-for range are one request, `syn
 edge to now is `catch_up`. Both may run for one connection at once: rows and coverage only ever add up.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,7 @@ from shared.storage.connections import Connection
 from shared.storage.feeds import FeedRecord
 from shared.storage.jobs import Claim
 from shared.storage.pool import borrow
+from shared.storage.values import Db
 from workers.checking import detect
 from workers.desk import Desk
 from workers.discovery import complete, discover, ensure_known
@@ -78,7 +79,7 @@ def _sync(run: Run, request: SyncHistory) -> Outcome:
     if run.connection.sync_status is SyncStatus.NEW:
         with borrow(run.desk.pool) as db:
             connections.set_status(db, run.connection.id, SyncStatus.BACKFILLING)
-    is_complete, trouble = _read_all(run, request)
+    is_complete, trouble, read = _read_all(run, request)
     if not is_complete:
         return Outcome(word="goes_on", go_on_with=_continued(request, run))
     with borrow(run.desk.pool) as db:
@@ -87,17 +88,24 @@ def _sync(run: Run, request: SyncHistory) -> Outcome:
             return Outcome(word="partly")
         came_back(db, run.connection, run.desk.now_ms())
         if request.reason != "sweep" and not request.feeds and run.asked is None:
-            due.rest_duty(db, run.connection.id, "backfill")
+            _rest(db, run, read)
             connections.touch_success(db, run.connection.id, status=SyncStatus.LIVE)
         else:
             connections.touch_success(db, run.connection.id)
     return Outcome(word="complete")
 
 
-def _read_all(run: Run, request: SyncHistory) -> tuple[bool, ContractBroken | None]:
+def _rest(db: Db, run: Run, read: Collection[str]) -> None:
+    """Nothing is missing of these feeds. One that turned up meanwhile had its call answered by this very job."""
+    due.rest_duty(db, run.connection.id, "backfill")
+    if any(not record.is_sweep and record.key not in read for record in feeds.feeds_of(db, run.connection.id)):
+        due.pull_in(db, run.connection.id, "backfill", run.desk.now_ms())
+
+
+def _read_all(run: Run, request: SyncHistory) -> tuple[bool, ContractBroken | None, Collection[str]]:
     """Read piece by piece, at least one. A feed that breaks its contract is left for later, the others are read.
 
-    Gives whether nothing is left to read, and the trouble.
+    Gives whether nothing is left to read, the trouble, and which feeds it knew of.
     """
     is_sweep = request.reason == "sweep"
     choose: Next = next_gap if run.asked is None else _inside(run.asked)
@@ -111,6 +119,7 @@ def _read_all(run: Run, request: SyncHistory) -> tuple[bool, ContractBroken | No
         and (is_sweep or not record.is_sweep)
         and (not request.feeds or record.key in request.feeds)
     }
+    known = frozenset(records)
     # What is young belongs to catch-up; a backfill that ran after every new second would never go back.
     edge_ms = YOUNG_MS if request.lane == "backfill" else 0
     # Now stands still for a job: else each moment that passes would be a new gap.
@@ -139,8 +148,8 @@ def _read_all(run: Run, request: SyncHistory) -> tuple[bool, ContractBroken | No
             if is_sweep and next_gap([records[key]], horizons) is None:
                 _swept(run, records.pop(key), has_trades=run.counts.rows > rows_before)
         if run.is_over:
-            return False, trouble
-    return True, trouble
+            return False, trouble, known
+    return True, trouble, known
 
 
 def _inside(window: Window) -> Next:

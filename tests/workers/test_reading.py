@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from shared.domain.connections import SyncStatus
 from shared.domain.errors import ExchangeUnavailable, RateLimited
+from shared.domain.trades import Product
 from shared.domain.windows import Window
-from shared.exchanges.kit.contract import Request
+from shared.exchanges.kit.contract import Feed, Request
 from shared.queue.requests import CatchUp, SyncHistory
 from shared.storage import connections, due, feeds, quarantine
 from tests.workers.conftest import Bench, an_invented_connection
@@ -42,6 +43,26 @@ def test_a_full_page_at_the_smallest_window_is_a_hole_that_is_reported(invented:
     assert list(feed.saturated) == [Window(crowded, crowded + 1)]
     assert not feed.covered.covers(Window(crowded, crowded + 1))
     assert len(invented.trades(connection_id)) == 7  # five of the crowd, and its neighbours
+
+
+def test_a_feed_that_turns_up_while_the_backfill_ends_is_read_soon(invented: Bench, world: InventedWorld) -> None:
+    connection_id = an_invented_connection(invented, "PAGES")
+    world.trade("PAGES", NOW - DAY)
+
+    def a_stream_hears_of_another(_: Request) -> None:
+        late = Feed(Product.SPOT, "TIMES")
+        if feeds.ensure_feeds(invented.db, connection_id, [(late, NOW - REACH)]):
+            # The scheduler saw that it is due, and that such a job runs already.
+            due.set_due(invented.db, connection_id, "backfill", NOW + 60_000)
+
+    world.trouble = a_stream_hears_of_another
+    invented.run(SyncHistory(connection_id=connection_id))
+    assert due.due_at(invented.db, connection_id)["backfill"] == NOW
+    invented.run(SyncHistory(connection_id=connection_id))
+    assert due.due_at(invented.db, connection_id)["backfill"] is None
+    late = feeds.find_feed(invented.db, connection_id, "spot:TIMES")
+    assert late is not None
+    assert late.covered.covers(Window(NOW - REACH, NOW - 10_000))
 
 
 def test_a_page_that_does_not_move_on_stops_its_feed_and_no_other(invented: Bench, world: InventedWorld) -> None:
