@@ -30,7 +30,7 @@ from workers.desk import Desk
 from workers.leases import LEASE
 from workers.planning import Piece, unfinished_window
 
-_CLOCKS_APART_MS = 60_000
+_CLOCKS_APART_MS = 600_000
 
 log = get_log()
 
