@@ -49,12 +49,18 @@ def _limited(exchange: str) -> list[Figure]:
             120,
             {"wanted": LIMITED, "end": time.time() + 90},
         )
-        spent = (_weight(running) - before) / (time.monotonic() - began)
+        spent, took = _weight(running) - before, time.monotonic() - began
         counters = running.simulator.ask("GET", "/counters")[exchange]
-    most = max(pool.capacity / pool.per_ms * 1000 for pool in pools.values())
+    largest = max(pools.values(), key=lambda pool: pool.capacity / pool.per_ms)
+    allowed = largest.capacity * max(1.0, took * 1000 / largest.per_ms)
     refused = sum(number for name, number in counters.items() if name in REFUSALS)
     return [
-        Figure(f"{exchange}, limited: weight spent a second", round(spent, 1), f"of {most:g} a second"),
+        Figure(f"{exchange}, limited: {LIMITED:,} trades within", round(took, 1), "s"),
+        Figure(
+            f"{exchange}, limited: spent of what its largest pool allows in that time",
+            round(100 * spent / allowed),
+            "%",
+        ),
         Figure(f"{exchange}, limited: refused by the exchange", refused + len(counters["bans"]), "requests", most=0),
     ]
 
