@@ -43,9 +43,9 @@ def _check(request: Request) -> None:
 
 
 def _text(settings: Settings, pool: Pool) -> bytes:
-    registry = CollectorRegistry()
-    registry.register(_Figures(settings, pool))
-    return generate_latest(registry)
+    collected = CollectorRegistry()
+    collected.register(_Figures(settings, pool))
+    return generate_latest(collected)
 
 
 class _Figures(Collector):
