@@ -40,9 +40,7 @@ def publish(client: redis.Redis, *events: Sent, clock: Callable[[], float] = tim
     return True
 
 
-async def publish_soon(
-    client: AsyncWire, *events: Sent, clock: Callable[[], float] = time.monotonic
-) -> bool:
+async def publish_soon(client: AsyncWire, *events: Sent, clock: Callable[[], float] = time.monotonic) -> bool:
     """The same as `publish` on an event loop."""
     if not events or clock() < _quiet_until.get(client, 0.0):
         counts["lost"] += len(events)
