@@ -73,6 +73,7 @@ class Weather:
         self.spells: list[Spell] = []
         self.calm = True
         self._last_id = 0
+        self._skew_ms = 0
         self._ways: dict[str, Callable[[Spell, Socket, Frame], bool]] = {
             "lost": self._lose,
             "half_frame": self._break,
@@ -128,7 +129,7 @@ class Weather:
         elif name == "stall":
             self._stall(spell, stalled=True)
         elif name == "clock_skew":
-            exchange.skew_ms += int(spell.option("skew_ms", 30_000))
+            self._set_clock()
         elif name == "maintenance":
             exchange.dialect.notice("maintenance", None)
             for socket in list(exchange.sockets):
@@ -158,7 +159,7 @@ class Weather:
         if spell.name == "stall":
             self._stall(spell, stalled=False)
         elif spell.name == "clock_skew":
-            exchange.skew_ms -= int(spell.option("skew_ms", 30_000))
+            self._set_clock()
         elif spell.name == "delisting" and "product" in spell.options:
             exchange.set_status(exchange.markets[spell.options["product"], spell.options["market"]], "trading")
         elif spell.name == "out_of_order":
@@ -166,6 +167,13 @@ class Weather:
                 held = socket.swap(None)
                 if held is not None:
                     socket.write(held)
+
+    def _set_clock(self) -> None:
+        """There is one clock: of several spells over it the newest says how far it is off."""
+        skews = [int(spell.option("skew_ms", 30_000)) for spell in self.spells if spell.name == "clock_skew"]
+        skew_ms = skews[-1] if skews else 0
+        self.exchange.skew_ms += skew_ms - self._skew_ms
+        self._skew_ms = skew_ms
 
     def _within(self, spell: Spell) -> list["Socket"]:
         account = self.exchange.by_uid.get(spell.account or "")

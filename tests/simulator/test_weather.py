@@ -174,6 +174,18 @@ def test_a_clock_that_is_off_makes_honest_calls_wrong(simulator: SimulatorProces
     )
 
 
+def test_spells_over_one_clock_do_not_add_up(simulator: SimulatorProcess) -> None:
+    def skew_ms() -> int:
+        return int(simulator.ask("GET", "/clock")["skew_ms"]["binance"])
+
+    simulator.ask("POST", "/clock", skew_ms=500)
+    simulator.weather("clock_skew", skew_ms=30_000)
+    simulator.weather("clock_skew", skew_ms=20_000)
+    assert skew_ms() == 20_500
+    simulator.calm()
+    assert skew_ms() == 500
+
+
 def test_weather_over_one_account_leaves_the_others_alone(simulator: SimulatorProcess) -> None:
     struck, spared = simulator.account("binance"), simulator.account("binance")
     simulator.weather("server_errors", struck, chance=1.0)
