@@ -191,7 +191,10 @@ def _read_soon(run: Run, keys: set[str]) -> None:
 
 
 def _expect(run: Run) -> None:
-    """Provisional rows that are still there make their feeds due again, the sooner the younger they are."""
+    """Provisional rows that are still there make their feeds due again, the sooner the younger they are.
+
+    Never later than they are due already: catch-ups of other feeds must not put these off.
+    """
     with borrow(run.desk.pool) as db:
         waiting = unconfirmed.provisional_markets(db, run.connection.id)
         now_ms = run.desk.now_ms()
@@ -202,7 +205,7 @@ def _expect(run: Run) -> None:
                 continue
             at_ms = now_ms + max(_SOONEST_MS, min(age // 2, _LATEST_MS))
             key = run.exchange.history.feed_of(each.product, each.market_id).key
-            feeds.postpone(db, run.connection.id, [key], at_ms)
+            feeds.pull_in(db, run.connection.id, [key], at_ms)
             soonest = at_ms if soonest is None else min(soonest, at_ms)
         if soonest is not None:
             due.pull_in(db, run.connection.id, "catch_up", soonest)

@@ -127,6 +127,7 @@ def _read_all(run: Run, request: SyncHistory) -> tuple[bool, ContractBroken | No
     trouble: ContractBroken | None = None
     _tell_lost(run, records.values(), proven_until)
     while records:
+        proven_until = min(proven_until, run.settled_ms())  # the exchange's clock may have turned out to be behind
         horizons = {key: horizon_of(run, record, proven_until, edge_ms) for key, record in records.items()}
         piece = choose(list(records.values()), horizons)
         if piece is None:

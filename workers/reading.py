@@ -113,10 +113,12 @@ class Run:
         return self.desk.stopping.is_set() or self.desk.clock() >= self.deadline
 
     def call(self, request: Any) -> Answer:
-        """Ask the exchange."""
-        return self.desk.gateway.call(
+        """Ask the exchange. It may have called our time wrong: then its clock was measured anew, and we follow it."""
+        answer = self.desk.gateway.call(
             self.account, self.credentials, request, lane=self.lane, proxy=self.connection.egress_proxy
         )
+        self.offset_ms = self.desk.gateway.clock_offset_ms(self.exchange.id, self.connection.region)
+        return answer
 
 
 def read_piece(run: Run, record: FeedRecord, piece: Piece, *, proven_until: int) -> FeedRecord:
@@ -128,9 +130,11 @@ def read_piece(run: Run, record: FeedRecord, piece: Piece, *, proven_until: int)
     slice_, cursor = _begin(run, record, piece)
     seen: set[bytes] = set()
     while True:
-        keeps = slice_.window.until <= proven_until
         request = run.exchange.history.ask(feed, slice_, cursor, run.account)
         answer = run.call(request)
+        # A clock that turned out to be behind proves less than was thought when the job began.
+        proven_until = min(proven_until, run.settled_ms())
+        keeps = slice_.window.until <= proven_until
         page = _read(run, feed, slice_, cursor, answer)
         _refuse_repetition(page, cursor, seen)
         smaller: Slice | None = None

@@ -11,7 +11,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from shared.domain.connections import Account, Credentials
-from shared.domain.errors import BadInput, ClockWrong, TradeSyncError, Transient
+from shared.domain.errors import BadInput, ClockWrong, ExchangeUnavailable, TradeSyncError, Transient
 from shared.domain.markets import Markets
 from shared.exchanges import load
 from shared.exchanges.kit.contract import Answer, Exchange, Lane, Request, Steps
@@ -94,7 +94,13 @@ class Gateway:
                     f"This machine's clock is {abs(offset.ms) / 1000:.1f} s {where} {exchange.title}'s; "
                     "correct the clock."
                 ) from None
-            return self._perform(exchange, client, call)
+            try:
+                return self._perform(exchange, client, call)
+            except ClockWrong:
+                raise ExchangeUnavailable(
+                    f"{exchange.title} calls our time wrong, though its clock was measured a moment ago; "
+                    "it is asked again later."
+                ) from None
 
     def call_public(self, exchange_id: str, request: Request, *, lane: Lane = "live", region: str = "global") -> Answer:
         """Make one call that needs no key."""

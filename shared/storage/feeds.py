@@ -138,6 +138,14 @@ def postpone(db: Db, connection_id: UUID, keys: Sequence[str], due_ms: int) -> N
     )
 
 
+def pull_in(db: Db, connection_id: UUID, keys: Sequence[str], due_ms: int) -> None:
+    """These feeds are looked at at that moment, or earlier where they are due earlier."""
+    db.execute(
+        "UPDATE sync_coverage SET due_at = least(due_at, %s) WHERE connection_id = %s AND feed = ANY (%s)",
+        (moment(due_ms), connection_id, list(keys)),
+    )
+
+
 def close_feed(db: Db, connection_id: UUID, key: str, reason: str) -> None:
     """The exchange does not serve this feed any more: it is not asked again, and its coverage stays."""
     db.execute(

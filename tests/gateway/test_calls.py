@@ -367,6 +367,11 @@ class TestClock:
             server.skew_ms = -8_000
             assert gateway.call(ACCOUNT, KEY, TRADES).data == []
 
+    def test_a_clock_that_moves_while_it_is_measured_is_nobodys_fault(self, server, clock):
+        server.answers["api/v3/myTrades"] = (400, {}, '{"code":-1021,"msg":"no"}')
+        with gateway_of(server, clock) as gateway, pytest.raises(ExchangeUnavailable, match="calls our time wrong"):
+            gateway.call(ACCOUNT, KEY, TRADES)
+
     def test_a_clock_that_is_far_off_is_said_with_how_far(self, server, clock, monkeypatch):
         server.skew_ms = 300_000
         server.answers["api/v3/myTrades"] = (400, {}, '{"code":-1021,"msg":"no"}')

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from shared.domain.connections import SyncStatus
 from shared.domain.errors import ExchangeUnavailable, RateLimited
-from shared.domain.trades import Product
+from shared.domain.trades import Product, Source
 from shared.domain.windows import Window
 from shared.exchanges.kit.contract import Feed, Request
 from shared.queue.requests import CatchUp, SyncHistory
 from shared.storage import connections, due, feeds, quarantine
+from shared.storage.trades import record_trades, trade_row
+from tests.fixtures.stored import a_trade
 from tests.workers.conftest import Bench, an_invented_connection
 from tests.workers.exchanges.invented import DAY, REACH
 from tests.workers.invented_world import NOW, InventedWorld
@@ -134,6 +136,46 @@ def test_a_clock_that_is_told_wrong_proves_nothing_that_has_not_happened_yet(
     feed = feeds.find_feed(invented.db, connection_id, "spot:PAGES")
     assert feed is not None
     assert feed.covered.edge == world.now + edge
+
+
+@pytest.mark.parametrize("request_of", [SyncHistory, CatchUp])
+def test_a_clock_that_turns_out_to_be_behind_during_a_job_proves_only_what_it_has_reached(
+    invented: Bench, world: InventedWorld, request_of: Callable[..., SyncHistory | CatchUp]
+) -> None:
+    connection_id = an_invented_connection(invented, "PAGES")
+    invented.run(SyncHistory(connection_id=connection_id))
+    world.now += 3_600_000
+
+    def fall_behind(_: Request) -> None:
+        world.offset_ms = -30_000
+
+    world.trouble = fall_behind
+    invented.run(request_of(connection_id=connection_id))
+    feed = feeds.find_feed(invented.db, connection_id, "spot:PAGES")
+    assert feed is not None
+    assert feed.covered.edge == world.now - 40_000
+    world.trade("PAGES", world.now - 29_000)  # made by their clock a second later
+    world.now += 60_000
+    invented.run(CatchUp(connection_id=connection_id))
+    assert len(invented.trades(connection_id)) == 1
+
+
+def test_what_waits_for_its_proof_is_not_put_off_by_what_happens_elsewhere(
+    invented: Bench, world: InventedWorld
+) -> None:
+    connection_id = an_invented_connection(invented, "PAGES", "OTHER")
+    invented.run(CatchUp(connection_id=connection_id, feeds=("spot:PAGES", "spot:OTHER")))
+    waiting = a_trade(symbol="PAGES/USDT", market_id="PAGES", identity="spot:PAGES:1", provisional=True)
+    record_trades(invented.db, [trade_row(waiting, connection_id)], source=Source.STREAM)
+    invented.db.execute("UPDATE trades SET sync_timestamp = to_timestamp(%s / 1000.0)", (world.now,))
+    promised = []
+    for _ in range(20):
+        world.now += 1_000
+        invented.run(CatchUp(connection_id=connection_id, feeds=("spot:OTHER",)))
+        feed = feeds.find_feed(invented.db, connection_id, "spot:PAGES")
+        assert feed is not None
+        promised.append(feed.due_ms)
+    assert set(promised) == {NOW + 2_000}
 
 
 def test_a_trade_that_reaches_rest_late_is_found_by_the_next_catch_up(invented: Bench, world: InventedWorld) -> None:
