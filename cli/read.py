@@ -14,7 +14,7 @@ from shared.domain.errors import BadInput, TradeSyncError
 from shared.domain.markets import Market, Markets
 from shared.domain.trades import Product, Trade
 from shared.exchanges import load
-from shared.exchanges.kit.contract import Exchange, Feed, Heard
+from shared.exchanges.kit.contract import Due, Exchange, Heard
 from shared.exchanges.kit.numbers import plain
 from shared.exchanges.kit.wire import decode_json, encode_json
 
@@ -68,8 +68,8 @@ def read(exchange: str, source: str, named: str | None, markets_file: Path | Non
 def _print(heard: Heard) -> None:
     for trade in heard.trades:
         _say(line_of(trade))
-    for feed in heard.history_due:
-        _say({"history_due": due_of(feed)})
+    for due in heard.history_due:
+        _say({"history_due": due_of(due)})
 
 
 def _say(line: dict[str, Any]) -> None:
@@ -101,9 +101,11 @@ def line_of(trade: Trade) -> dict[str, Any]:
     }
 
 
-def due_of(feed: Feed) -> dict[str, Any]:
+def due_of(due: Due) -> dict[str, Any]:
     """The feed that must be read over REST to learn what filled."""
-    return {"product": feed.product.value, "market_id": feed.market_id or None, "feed": feed.key}
+    feed = due.feed
+    told = {"product": feed.product.value, "market_id": feed.market_id or None, "feed": feed.key}
+    return told if due.order_id is None else {**told, "order_id": due.order_id}
 
 
 def _product(exchange: Exchange, named: str | None) -> Product | None:

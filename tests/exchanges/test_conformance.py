@@ -32,12 +32,17 @@ def account_of(exchange, **changes):
 
 
 def accounts_of(exchange):
-    """An account of each mode that any of the exchange's streams serves."""
-    return [account_of(exchange, mode=mode) for mode in ("", "classic", "unified")]
+    """An account of each mode that the exchange knows."""
+    return [account_of(exchange, mode=mode) for mode in exchange.modes]
+
+
+def good_fields(exchange):
+    """A key that looks right. A module whose keys have a form of their own gives examples."""
+    return {field.name: field.example or GOOD_FIELDS[field.name] for field in exchange.credential_fields}
 
 
 def key_of(exchange):
-    return Credentials({field.name: GOOD_FIELDS[field.name] for field in exchange.credential_fields})
+    return Credentials(good_fields(exchange))
 
 
 @pytest.mark.parametrize("exchange", names())
@@ -58,7 +63,7 @@ def test_a_sample_is_read_as_expected(pair):
     assert [shown(trade) for trade in heard.trades] == [expected(row) for row in wanted["trades"]]
     assert len(heard.unreadable) == wanted["unreadable"]
     if "history_due" in wanted:
-        assert [feed.key for feed in heard.history_due] == wanted["history_due"]
+        assert [due.feed.key for due in heard.history_due] == wanted["history_due"]
 
 
 @pytest.mark.skipif(not REAL, reason="the real messages are not here")
@@ -66,28 +71,23 @@ def test_a_sample_is_read_as_expected(pair):
 def test_a_real_message_is_read_as_expected(pair):
     exchange, message = pair
     heard = heard_in(exchange, message)
-    wanted = message["expected"].get("trades", [])
+    rows = message["expected"].get("trades", [])
+    wanted = [row for row in rows if row["exchange_trade_id"] is not None]
+    # A row without a trade's id is an order that filled: what filled is for history to tell.
+    assert [due.order_id for due in heard.history_due] == [row["order_id"] for row in rows if row not in wanted]
     assert heard.unreadable == ()
     assert len(heard.trades) == len(wanted)
     for trade, row in zip(heard.trades, wanted, strict=True):
+        for name in ("symbol", "exchange_trade_id", "order_id", "side", "taker_or_maker", "fee_currency"):
+            assert getattr(trade, name) == row[name], name
+        moments = row["timestamp_ms"]
+        assert trade.timestamp_ms in (moments if isinstance(moments, list) else [moments])
         # The messages count contracts where the exchange does; our amount is in the base coin.
         counted = trade.amount if trade.contracts is None else trade.contracts
-        found = (
-            trade.symbol,
-            trade.exchange_trade_id,
-            trade.order_id,
-            trade.side,
-            trade.taker_or_maker,
-            trade.timestamp_ms,
-        )
-        assert found == tuple(
-            row[name] for name in ("symbol", "exchange_trade_id", "order_id", "side", "taker_or_maker", "timestamp_ms")
-        )
-        numbers = [trade.price, counted, trade.cost, trade.fee]
-        assert numbers == [
-            None if row[name] is None else Decimal(row[name]) for name in ("price", "amount", "cost", "fee_amount")
-        ]
-        assert trade.fee_currency == row["fee_currency"]
+        assert (trade.price, counted) == (Decimal(row["price"]), Decimal(row["amount"]))
+        assert trade.fee == (None if row["fee_amount"] is None else Decimal(row["fee_amount"]))
+        if row["cost"] is not None:  # some messages tell none; ours is price times amount then
+            assert trade.cost == Decimal(row["cost"])
 
 
 @pytest.mark.parametrize("exchange", names())
@@ -277,8 +277,8 @@ def test_half_a_frame_is_never_passed_over_in_silence(exchange, stream, account)
 def test_a_secret_is_never_shown_by_a_conversation(exchange, stream, account):
     protocol = opened(exchange, stream, account)
     said = "".join(str(frame) for frame in protocol.outbox())
-    assert GOOD_FIELDS["secret"] not in said
-    assert GOOD_FIELDS["secret"] not in repr(protocol.__dict__ if hasattr(protocol, "__dict__") else protocol)
+    assert good_fields(exchange)["secret"] not in said
+    assert good_fields(exchange)["secret"] not in repr(protocol.__dict__ if hasattr(protocol, "__dict__") else protocol)
 
 
 @pytest.mark.parametrize("exchange", everything(), ids=lambda exchange: exchange.id)
@@ -291,7 +291,8 @@ def test_slices_begin_where_the_gap_begins_and_stay_inside(exchange, data):
     account = account_of(exchange)
     slice_ = exchange.history.slice(feed, gap, {}, account, NOW)
     assert gap.since <= slice_.window.since < slice_.window.until <= gap.until
-    assert slice_.window.since == gap.since or slice_.window.until == gap.until
+    reach = exchange.history.reach(feed, account, NOW)
+    assert slice_.window.since == max(gap.since, reach) or slice_.window.until == gap.until
     assert json.loads(json.dumps(slice_.cursor)) == slice_.cursor
     request = exchange.history.ask(feed, slice_, slice_.cursor, account)
     assert isinstance(request, Request)
@@ -307,7 +308,7 @@ def test_a_feed_key_names_its_feed(exchange):
 
 @pytest.mark.parametrize("exchange", everything(), ids=lambda exchange: exchange.id)
 def test_a_key_is_cleaned_of_what_pasting_adds(exchange):
-    wanted = {field.name: GOOD_FIELDS[field.name] for field in exchange.credential_fields}
+    wanted = good_fields(exchange)
     pasted = {name: f' \u200b"{value}"\n' if name != "passphrase" else value for name, value in wanted.items()}
     assert dict(exchange.repair(pasted)) == wanted
 
@@ -316,11 +317,10 @@ def test_a_key_is_cleaned_of_what_pasting_adds(exchange):
 def test_a_missing_or_malformed_field_is_refused_by_name(exchange):
     for field in exchange.credential_fields:
         if field.is_required:
-            good = {one.name: GOOD_FIELDS[one.name] for one in exchange.credential_fields}
             with pytest.raises(BadInput, match=field.name):
-                exchange.repair({**good, field.name: "  "})
+                exchange.repair({**good_fields(exchange), field.name: "  "})
     with pytest.raises(BadInput, match="api_key"):
-        exchange.repair({**{f.name: GOOD_FIELDS[f.name] for f in exchange.credential_fields}, "api_key": "a b"})
+        exchange.repair({**good_fields(exchange), "api_key": "a b"})
 
 
 def test_an_unknown_exchange_is_refused_with_those_that_exist():

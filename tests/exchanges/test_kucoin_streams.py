@@ -261,7 +261,7 @@ def test_a_match_is_heard_at_once_and_its_fee_is_asked_for_soon_and_again():
     (heard,) = hear(protocol, a_match())
     assert isinstance(heard, TradesHeard)
     assert (heard.connection_id, heard.trades[0].exchange_trade_id, heard.trades[0].provisional) == (WHO, "1", True)
-    due = [HistoryDue(WHO, Product.SPOT, "BTC-USDT", reason="fee")]
+    due = [HistoryDue(WHO, Product.SPOT, "BTC-USDT", reason="a fill is incomplete")]
     moments = []
     now = NOW
     while (now := protocol.deadline) < NOW + 18_000:
@@ -297,7 +297,7 @@ def test_futures_are_asked_for_as_one_feed():
     message = a_match(topic="/contractMarket/tradeOrders", symbol="XBTUSDTM", matchSize="3")
     (heard,) = hear(protocol, message)
     assert heard.trades[0].amount == Decimal("0.003")
-    assert protocol.tick(NOW + 1_000) == [HistoryDue(WHO, Product.LINEAR, reason="fee")]
+    assert protocol.tick(NOW + 1_000) == [HistoryDue(WHO, Product.LINEAR, reason="a fill is incomplete")]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,9 @@ def test_an_order_that_ended_filled_is_looked_after_though_its_matches_were_lost
     assert bool(protocol.tick(NOW + 1_000)) == is_due
     futures = a_live_socket("futures")
     hear(futures, a_match(kind, "/contractMarket/tradeOrders", symbol="XBTUSDTM", filledSize=filled))
-    assert futures.tick(NOW + 1_000) == ([HistoryDue(WHO, Product.LINEAR, reason="fee")] if is_due else [])
+    assert futures.tick(NOW + 1_000) == (
+        [HistoryDue(WHO, Product.LINEAR, reason="a fill is incomplete")] if is_due else []
+    )
 
 
 def test_a_unified_execution_is_complete_and_asks_for_nothing():
@@ -333,14 +335,14 @@ def test_a_message_that_cannot_be_read_is_kept_whole_and_the_rest_goes_on():
     message = a_match(side="up")
     (heard,) = hear(protocol, message)
     assert (heard.trades, heard.unreadable[0].raw) == ((), message)
-    assert hear(protocol, [1, 2])[0].unreadable[0].raw == [1, 2]
+    assert hear(protocol, [1, 2])[0].unreadable[0].raw == "[1, 2]"
     assert hear(protocol, a_match())[0].trades[0].exchange_trade_id == "1"
 
 
-def test_half_a_message_is_kept_and_breaks_the_socket():
+def test_half_a_message_is_kept():
     protocol = a_live_socket()
     events = hear(protocol, b'{"topic":"/spotMarket/tradeOrdersV2","data":{"ty')
-    assert [type(event) for event in events] == [TradesHeard, Broken]
+    assert [type(event) for event in events] == [TradesHeard]
     assert events[0].unreadable[0].raw == '{"topic":"/spotMarket/tradeOrdersV2","data":{"ty'
 
 
@@ -412,6 +414,16 @@ def a_price_socket(name: str = "spot", *symbols: str):
     return protocol
 
 
+def settled(protocol):
+    """Confirms every request until the socket is content; what it asked."""
+    asked = []
+    while messages := said(protocol):
+        asked += messages
+        for message in messages:
+            hear(protocol, {"id": message["id"], "type": "ack"})
+    return asked
+
+
 def test_prices_are_asked_for_after_the_welcome_in_one_topic():
     assert said(a_price_socket("spot", "BTC/USDT", "KCS/USDT", "NOPE/USDT")) == [
         {"id": "1", "type": "subscribe", "topic": "/market/ticker:BTC-USDT,KCS-USDT", "response": True}
@@ -420,15 +432,15 @@ def test_prices_are_asked_for_after_the_welcome_in_one_topic():
 
 
 def test_a_topic_names_at_most_a_hundred_symbols():
-    topics = [m["topic"] for m in said(a_price_socket("spot", *(f"C{n:03}/USDT" for n in range(250))))]
+    topics = [m["topic"] for m in settled(a_price_socket("spot", *(f"C{n:03}/USDT" for n in range(250))))]
     assert [len(topic.split(",")) for topic in topics] == [100, 100, 50]
 
 
 def test_what_is_wanted_may_change_at_any_time():
     protocol = a_price_socket("spot", "BTC/USDT")
-    said(protocol)
+    settled(protocol)
     protocol.follow(frozenset({"KCS/USDT"}), NOW + 1)
-    assert [(m["type"], m["topic"]) for m in said(protocol)] == [
+    assert [(m["type"], m["topic"]) for m in settled(protocol)] == [
         ("unsubscribe", "/market/ticker:BTC-USDT"),
         ("subscribe", "/market/ticker:KCS-USDT"),
     ]
@@ -460,7 +472,7 @@ def test_a_price_socket_that_is_refused_as_a_whole_is_broken(message):
 
 def test_a_price_socket_pings_and_dies_like_the_others():
     protocol = a_price_socket("spot", "BTC/USDT")
-    said(protocol)
+    settled(protocol)
     assert protocol.tick(NOW + 18_000) == []
     assert [m["type"] for m in said(protocol)] == ["ping"]
     hear(protocol, {"id": "2", "type": "pong"}, NOW + 18_001)
@@ -478,8 +490,8 @@ def test_a_price_is_heard_and_one_that_cannot_be_read_is_passed_over():
     assert hear(protocol, message) == [TickerHeard(ticker)]
     assert hear(protocol, message | {"data": {"price": "much", "time": NOW}}) == []
     assert hear(protocol, message | {"topic": "/market/ticker:NOPE-USDT"}) == []
-    assert [type(event) for event in hear(protocol, "{")] == [Broken]
-    assert hear(protocol, message) == []
+    assert hear(protocol, "{") == []
+    assert hear(protocol, message) == [TickerHeard(ticker)]
 
 
 SPOT_DATA = {"price": "3", "bestBid": "1", "bestAsk": "2", "bestBidSize": "9", "bestAskSize": "9", "time": NOW}

@@ -135,9 +135,9 @@ class FuturesStream:
             unreadable = tuple(Unreadable(reason=row.reason, raw=raw) for row in heard.unreadable)
             events.append(TradesHeard(connection_id, trades, unreadable))
         events += [
-            HistoryDue(connection_id, feed.product, feed.market_id, None, "a liquidation was settled")
-            for feed in heard.history_due
-            if feed.product is Product.LINEAR
+            HistoryDue(connection_id, due.feed.product, due.feed.market_id, None, "a liquidation was settled")
+            for due in heard.history_due
+            if due.feed.product is Product.LINEAR
         ]
         events += [
             HistoryDue(connection_id, feed.product, feed.market_id, order_id, "a fill of an order was not heard")

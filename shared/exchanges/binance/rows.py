@@ -12,7 +12,7 @@ from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Market, Markets
 from shared.domain.trades import Fee, Kind, Product, Side, TakerOrMaker, Trade, Unreadable
 from shared.exchanges.kit import numbers
-from shared.exchanges.kit.contract import Feed, Heard
+from shared.exchanges.kit.contract import Due, Feed, Heard
 from shared.exchanges.kit.fields import (
     Row,
     millis,
@@ -59,7 +59,7 @@ def read_stream(message: Any, markets: Markets, product: Product | None) -> Hear
     return Heard(
         trades=tuple(trade for one in heard for trade in one.trades),
         unreadable=tuple(row for one in heard for row in one.unreadable),
-        history_due=tuple(feed for one in heard for feed in one.history_due),
+        history_due=tuple(due for one in heard for due in one.history_due),
     )
 
 
@@ -80,7 +80,7 @@ def _read_event(event: Row, markets: Markets, product: Product | None) -> Heard:
         trade = None if due else trade_from_event(event, markets, product)
     except UnreadableRow as error:
         return Heard(unreadable=(Unreadable(reason=error.sentence, raw=event),))
-    return Heard(trades=(trade,) if trade else (), history_due=(due,) if due else ())
+    return Heard(trades=(trade,) if trade else (), history_due=(Due(due),) if due else ())
 
 
 def is_order_report(event: Row) -> bool:

@@ -6,7 +6,7 @@ One signed call tells everything of a product by time, no symbol is asked for; o
 
 from functools import partial
 
-from shared.exchanges.bybit.account import balances, check_key
+from shared.exchanges.bybit.account import CLASSIC, UTA1, UTA2, balances, check_key
 from shared.exchanges.bybit.history import HISTORY, PRODUCTS
 from shared.exchanges.bybit.hosts import REGIONS
 from shared.exchanges.bybit.rest import CLOCK, ENDPOINTS, POOLS, ccxt_config, error_of, pool_use, read_clock
@@ -30,6 +30,7 @@ EXCHANGE = Exchange(
     repair=partial(repair, _FIELDS),
     products=PRODUCTS,
     regions=REGIONS,
+    modes=("", CLASSIC, UTA1, UTA2),
     not_in_history=(
         "Trades older than two years.",
         "Options.",

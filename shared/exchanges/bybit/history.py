@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain.connections import Account
-from shared.domain.errors import ContractBroken, PageStuck
+from shared.domain.errors import ContractBroken
 from shared.domain.markets import Markets
 from shared.domain.trades import Product
 from shared.domain.windows import Window
 from shared.exchanges.bybit.rest import EXECUTIONS, OLD_EXECUTIONS
 from shared.exchanges.bybit.rows import category_of, read_rows
 from shared.exchanges.kit.contract import Answer, Feed, History, Page, Request, Slice
+from shared.exchanges.kit.paging import DAY_MS, after_token, next_window
 
 PRODUCTS = (Product.SPOT, Product.LINEAR, Product.INVERSE)
 OLD = "pre-upgrade"
-_DAY_MS = 86_400_000
-_WINDOW_MS = 7 * _DAY_MS
+_WINDOW_MS = 7 * DAY_MS
 # Two years, and ten minutes inside them: a window that begins a second too early is refused as a whole.
-_REACH_MS = 730 * _DAY_MS - 600_000
+_REACH_MS = 730 * DAY_MS - 600_000
 _PAGE = 100
 
 
@@ -47,10 +47,9 @@ def reach(feed: Feed, account: Account, now_ms: int) -> int:
 
 
 def slice_of(feed: Feed, gap: Window, memory: Mapping[str, Any], account: Account, now_ms: int) -> Slice:
-    """The newest seven days of the gap, without what has fallen out of reach."""
+    """At most seven days."""
     del memory
-    since = max(gap.since, gap.until - _WINDOW_MS, reach(feed, account, now_ms))
-    return Slice(Window(min(since, gap.until - 1), gap.until))
+    return Slice(next_window(gap, _WINDOW_MS, reach(feed, account, now_ms)))
 
 
 def ask(feed: Feed, slice_: Slice, cursor: Any, account: Account) -> Request:
@@ -75,19 +74,17 @@ def read(feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Accoun
     del account
     result = answer.data.get("result") if isinstance(answer.data, Mapping) else None
     rows = result.get("list") if isinstance(result, Mapping) else None
-    following = result.get("nextPageCursor") if isinstance(result, Mapping) else None
-    if not isinstance(result, Mapping) or not isinstance(rows, list) or not isinstance(following, str):
+    if not isinstance(result, Mapping) or not isinstance(rows, list) or result.get("nextPageCursor") is None:
         raise ContractBroken("A page of history is not a list of executions with a cursor.")
     if category_of(result) not in {feed.product, None}:
         raise ContractBroken(f"A page of history of {feed.product} holds {result['category']}.")
-    if following and following == (cursor or ""):
-        raise PageStuck
+    following = after_token(result["nextPageCursor"], cursor)
     trades, unreadable = read_rows(rows, feed.product, markets, is_final=True)
     return Page(
         trades=trades,
         unreadable=unreadable,
-        next=following or None,
-        proven=None if following else slice_.window,
+        next=following,
+        proven=slice_.window if following is None else None,
     )
 
 

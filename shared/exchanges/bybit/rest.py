@@ -23,7 +23,7 @@ from shared.domain.errors import (
 )
 from shared.exchanges.bybit.hosts import REST, SANDBOXES
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
-from shared.exchanges.kit.trouble import is_page, pause, unavailable
+from shared.exchanges.kit.trouble import Refusals, is_page, pause, refusal, unavailable, whole_header
 
 
 def _pool(name: str, per_second: float) -> Pool:
@@ -97,7 +97,7 @@ def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, .
     Quotas differ from account to account: the size they tell takes the place of an ordinary one's. Where they tell
     none, what is left beyond an ordinary one's does not count.
     """
-    remaining, quota = _number(headers, "x-bapi-limit-status"), _number(headers, "x-bapi-limit")
+    remaining, quota = whole_header(headers, "x-bapi-limit-status"), whole_header(headers, "x-bapi-limit")
     if remaining is None or not endpoint.signed:
         return ()
     capacity = float(quota) if quota else None
@@ -114,41 +114,36 @@ def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, .
 
 def _reset_in(headers: Mapping[str, str]) -> int | None:
     """Milliseconds until the quota is whole again, told by two of the exchange's own clocks."""
-    reset, now = _number(headers, "x-bapi-limit-reset-timestamp"), _number(headers, "timenow")
+    reset, now = whole_header(headers, "x-bapi-limit-reset-timestamp"), whole_header(headers, "timenow")
     return max(reset - now, 0) if reset is not None and now is not None else None
-
-
-def _number(headers: Mapping[str, str], name: str) -> int | None:
-    written = headers.get(name, "").strip()
-    return int(written) if written.isascii() and written.isdigit() else None
 
 
 _PAUSE_OF_ADDRESS_MS = 600_000  # "stop everything for at least 10 minutes" (docs, Rate Limit)
 _SHORT_PAUSE_MS = 1_000
 
-_REFUSALS: Mapping[int, tuple[type[TradeSyncError], str]] = {
-    10000: (ExchangeUnavailable, "The exchange's server timed out."),
-    10001: (ContractBroken, "The exchange does not accept a parameter"),
-    10002: (ClockWrong, "The exchange says this machine's clock is too far from its own; correct the clock."),
-    10003: (
+_REFUSALS: Refusals = {
+    "10000": (ExchangeUnavailable, "The exchange's server timed out."),
+    "10001": (ContractBroken, "The exchange does not accept a parameter"),
+    "10002": (ClockWrong, "The exchange says this machine's clock is too far from its own; correct the clock."),
+    "10003": (
         KeyRejected,
         "The exchange does not know this API key: it may be mistyped, revoked, or belong to another region.",
     ),
-    10004: (KeyRejected, "The exchange does not accept the signature: the secret does not belong to this API key."),
-    10005: (PermissionMissing, "The API key lacks a permission that reading this account needs."),
-    10007: (KeyRejected, "The exchange does not let this user in: the API key may be revoked."),
-    10008: (UserActionNeeded, "The exchange has banned this account; ask its support."),
-    10010: (
+    "10004": (KeyRejected, "The exchange does not accept the signature: the secret does not belong to this API key."),
+    "10005": (PermissionMissing, "The API key lacks a permission that reading this account needs."),
+    "10007": (KeyRejected, "The exchange does not let this user in: the API key may be revoked."),
+    "10008": (UserActionNeeded, "The exchange has banned this account; ask its support."),
+    "10010": (
         AddressNotAllowed,
         "The API key's IP whitelist does not hold this server's address; add it at the exchange.",
     ),
-    10016: (ExchangeUnavailable, "The exchange's server failed."),
-    10017: (ContractBroken, "The exchange does not know this path"),
-    10024: (RegionNotAllowed, "The exchange's compliance rules refuse this account or this server's country."),
-    10027: (UserActionNeeded, "The exchange has suspended this account; ask its support."),
-    10028: (AccountModeChanged, "The exchange says that only unified accounts may ask this."),
-    10029: (MarketGone, "The exchange does not offer this market to this account."),
-    33004: (KeyRejected, "The API key has expired; make a new one at the exchange."),
+    "10016": (ExchangeUnavailable, "The exchange's server failed."),
+    "10017": (ContractBroken, "The exchange does not know this path"),
+    "10024": (RegionNotAllowed, "The exchange's compliance rules refuse this account or this server's country."),
+    "10027": (UserActionNeeded, "The exchange has suspended this account; ask its support."),
+    "10028": (AccountModeChanged, "The exchange says that only unified accounts may ask this."),
+    "10029": (MarketGone, "The exchange does not offer this market to this account."),
+    "33004": (KeyRejected, "The API key has expired; make a new one at the exchange."),
 }
 _COUNTRY_WORDS = ("country", "region", "restricted", "jurisdiction", "geo", "compliance", "mainland")
 
@@ -182,7 +177,7 @@ def _error_of_status(
 
 def error_of_code(code: int, message: str, headers: Mapping[str, str], now_ms: int) -> TradeSyncError:
     """Our error for a `retCode`: the sockets use the same codes."""
-    reset_ms = _number(headers, "x-bapi-limit-reset-timestamp")
+    reset_ms = whole_header(headers, "x-bapi-limit-reset-timestamp")
     if code == 10006:
         return pause(
             "This account has asked the exchange too often.",
@@ -199,10 +194,7 @@ def error_of_code(code: int, message: str, headers: Mapping[str, str], now_ms: i
         )
     if code == 10009:
         return _refused_address(message, headers, now_ms)
-    kind, sentence = _REFUSALS.get(code, (ContractBroken, f"The exchange refuses with code {code}"))
-    if kind is ContractBroken:
-        return ContractBroken(f"{sentence}: {message[:200]}" if message else f"{sentence}.")
-    return kind(sentence)
+    return refusal(str(code), message, _REFUSALS, path="the question")
 
 
 def _refused_address(words: str, headers: Mapping[str, str], now_ms: int) -> TradeSyncError:

@@ -5,12 +5,13 @@ minutes. Nothing is replayed after a loss.
 """
 
 import re
-from collections.abc import Mapping
-from enum import Enum, auto
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
-from uuid import UUID
 
-from shared.domain.connections import Account, Credentials
+from msgspec.structs import replace
+
+from shared.domain.connections import Account
 from shared.domain.errors import (
     AddressNotAllowed,
     ClockWrong,
@@ -19,170 +20,71 @@ from shared.domain.errors import (
     KeyRejected,
     PermissionMissing,
     TradeSyncError,
-    UnreadableRow,
     UserActionNeeded,
 )
 from shared.domain.markets import Markets
-from shared.domain.trades import Product, Unreadable
+from shared.exchanges.bybit.history import feed_of
 from shared.exchanges.bybit.hosts import private_socket
 from shared.exchanges.bybit.rest import error_of_code
 from shared.exchanges.bybit.rows import CATEGORIES, read_stream
-from shared.exchanges.kit.contract import Broken, Event, Frame, HistoryDue, Live, Refused, Stream, Ticket, TradesHeard
-from shared.exchanges.kit.rhythm import NEVER, Heartbeat
+from shared.exchanges.kit.contract import Frame, Heard, Stream, Ticket
+from shared.exchanges.kit.fields import row_of
+from shared.exchanges.kit.private_socket import PrivateSocket
 from shared.exchanges.kit.signing import signature
-from shared.exchanges.kit.wire import decode_json, encode_json
+from shared.exchanges.kit.talk import Answered, Manners, Meaning, Pong, PrivateTalk, Step, Told, Turn
+from shared.exchanges.kit.wire import encode_json
 
-PING_EVERY_MS = 20_000
-PONG_WITHIN_MS = 10_000
-ANSWER_WITHIN_MS = 10_000
 _SIGNATURE_LASTS_MS = 10_000
 
 
-class _State(Enum):
-    NEW = auto()
-    SIGNING_IN = auto()
-    SUBSCRIBING = auto()
-    LIVE = auto()
-    CLOSED = auto()
+def ping(now: int) -> Frame:
+    """What keeps a socket alive."""
+    del now
+    return encode_json({"req_id": "ping", "op": "ping"})
 
 
-class PrivateStream:
-    """`NEW → SIGNING_IN → SUBSCRIBING → LIVE → CLOSED`. Use it as `StreamProtocol` shows."""
+MANNERS = Manners(ping=ping, ping_ms=20_000, pong_ms=10_000)
 
-    def __init__(self, markets: Markets) -> None:
-        self._markets = markets
-        self._state = _State.NEW
-        self._account: Account | None = None
-        self._credentials: Credentials | None = None
-        self._heartbeat = Heartbeat(PING_EVERY_MS, PONG_WITHIN_MS)
-        self._answer_due = NEVER
-        self._frames: list[Frame] = []
-        self._refusal: TradeSyncError | None = None
 
-    @property
-    def deadline(self) -> int:
-        """When `tick` wants to be called."""
-        if self._refusal is not None:
-            return 0
-        if self._state is _State.CLOSED:
-            return NEVER
-        return min(self._heartbeat.deadline, self._answer_due)
+def request(operation: str, args: Sequence[Any]) -> Frame:
+    """A request to a socket, named after what it asks."""
+    return encode_json({"req_id": operation, "op": operation, "args": args})
 
-    def join(self, account: Account, credentials: Credentials, ticket: Ticket, now: int) -> None:
-        """The one account of this socket. Raises `ValueError` for a second one."""
-        del ticket
-        if self._account is not None:
-            raise ValueError("this socket carries one account only")
-        self._account, self._credentials = account, credentials
-        if self._state is _State.SIGNING_IN:
-            self._sign_in(now)
 
-    def leave(self, connection_id: UUID, now: int) -> None:
-        """The account is not wanted any more: nothing more is heard."""
-        del now
-        if self._account is not None and self._account.connection_id == connection_id:
-            self._state = _State.CLOSED
+def _sign_in(turn: Turn) -> list[Frame]:
+    expires = turn.now + _SIGNATURE_LASTS_MS
+    signed = signature(turn.credentials.reveal("secret"), f"GET/realtime{expires}")
+    return [request("auth", [turn.credentials.reveal("api_key"), expires, signed])]
 
-    def open(self, now: int) -> None:
-        """The socket is open."""
-        self._state = _State.SIGNING_IN
-        self._heartbeat.start(now)
-        if self._account is not None:
-            self._sign_in(now)
 
-    def outbox(self) -> list[Frame]:
-        """What is to be sent now."""
-        frames, self._frames = self._frames, []
-        return frames
+def _subscribe(turn: Turn) -> list[Frame]:
+    del turn
+    return [request("subscribe", ["execution"])]
 
-    def receive(self, frame: Frame, now: int) -> list[Event]:
-        """What a frame means."""
-        if self._state is _State.CLOSED or self._account is None:
-            return []
-        self._heartbeat.heard(now)
-        try:
-            message = decode_json(frame)
-        except UnreadableRow as error:
-            return self._quarantined(error.sentence, frame, self._account)
-        if not isinstance(message, Mapping):
-            return self._quarantined("the message is not an object", frame, self._account)
-        if "topic" in message:
-            return self._heard(message, self._account)
-        return self._answered(message, now, self._account)
 
-    def tick(self, now: int) -> list[Event]:
-        """What the time means."""
-        if self._refusal is not None and self._account is not None:
-            return self._refused(self._refusal, self._account)
-        if self._state is _State.CLOSED:
-            return []
-        if now >= self._answer_due:
-            self._state = _State.CLOSED
-            return [Broken("no answer to sign-in or subscription")]
-        if self._heartbeat.is_dead(now):
-            self._state = _State.CLOSED
-            return [Broken("no answer to a ping")]
-        if self._heartbeat.is_due(now):
-            self._frames.append(encode_json({"req_id": "ping", "op": "ping"}))
-            self._heartbeat.spoke(now)
-        return []
+def _meaning(message: Any, turn: Turn) -> Meaning:
+    answer = row_of(message, "the message")
+    if "topic" in answer:
+        return Told()
+    operation = operation_of(answer)
+    if operation in {"ping", "pong"}:
+        return Pong()
+    if not operation and is_failure(answer):
+        return Answered(error=error_of_refusal(answer, turn.step, turn.now))
+    if operation not in {"auth", "subscribe"}:
+        return None
+    return Answered(operation, None if is_success(answer) else error_of_refusal(answer, operation, turn.now))
 
-    def _sign_in(self, now: int) -> None:
-        assert self._credentials is not None
-        expires = now + _SIGNATURE_LASTS_MS
-        try:
-            signed = signature(self._credentials.reveal("secret"), f"GET/realtime{expires}")
-        except KeyRejected as error:
-            self._refusal = error
-            return
-        self._ask("auth", [self._credentials.reveal("api_key"), expires, signed], now)
 
-    def _ask(self, operation: str, args: list[Any], now: int) -> None:
-        self._frames.append(encode_json({"req_id": operation, "op": operation, "args": args}))
-        self._answer_due = now + ANSWER_WITHIN_MS
-
-    def _answered(self, message: Mapping[str, Any], now: int, account: Account) -> list[Event]:
-        operation = operation_of(message)
-        if not operation and self._answer_due != NEVER and is_failure(message):
-            operation = "auth" if self._state is _State.SIGNING_IN else "subscribe"
-        if operation not in {"auth", "subscribe"}:
-            return []
-        if not is_success(message):
-            return self._refused(error_of_refusal(message, operation, now), account)
-        if operation == "auth" and self._state is _State.SIGNING_IN:
-            self._state = _State.SUBSCRIBING
-            self._ask("subscribe", ["execution"], now)
-        elif operation == "subscribe" and self._state is _State.SUBSCRIBING:
-            self._state = _State.LIVE
-            self._answer_due = NEVER
-            return [Live(account.connection_id)]
-        return []
-
-    def _refused(self, error: TradeSyncError, account: Account) -> list[Event]:
-        self._state = _State.CLOSED
-        self._refusal = None
-        return [Refused(account.connection_id, error)]
-
-    def _heard(self, message: Mapping[str, Any], account: Account) -> list[Event]:
-        try:
-            heard = read_stream(message, self._markets, None)
-        except UnreadableRow as error:
-            return self._quarantined(error.sentence, message, account)
-        # One topic carries all products; those that the user did not ask for are not ours to keep.
-        trades = tuple(trade for trade in heard.trades if trade.product in account.products)
-        unreadable = tuple(row for row in heard.unreadable if _is_wanted(row.raw, account))
-        return [TradesHeard(account.connection_id, trades, unreadable)] if trades or unreadable else []
-
-    def _quarantined(self, reason: str, raw: Any, account: Account) -> list[Event]:
-        """What it held is lost to the stream: keep it as it came, and let history tell."""
-        kept = raw.decode(errors="replace") if isinstance(raw, bytes) else raw
-        due = [HistoryDue(account.connection_id, product, reason=reason) for product in account.products]
-        return [TradesHeard(account.connection_id, (), (Unreadable(reason=reason, raw=kept),)), *due]
+def _read(message: Any, markets: Markets, turn: Turn) -> Heard:
+    """One topic carries all products: rows of others that cannot be read are nobody's trouble."""
+    heard = read_stream(message, markets, None)
+    return replace(heard, unreadable=tuple(row for row in heard.unreadable if _is_wanted(row.raw, turn.account)))
 
 
 def _is_wanted(raw: Any, account: Account) -> bool:
     category = raw.get("category") if isinstance(raw, Mapping) else None
-    product: Product | None = CATEGORIES.get(category) if isinstance(category, str) else None
+    product = CATEGORIES.get(category) if isinstance(category, str) else None
     return product is None or product in account.products
 
 
@@ -250,4 +152,16 @@ def _address(region: str, ticket: Ticket) -> str:
     return f"wss://{private_socket(region)}/v5/private"
 
 
-STREAM = Stream(name="private", serves=lambda account: bool(account.products), url=_address, protocol=PrivateStream)
+TALK = PrivateTalk(
+    manners=MANNERS,
+    steps=(Step("auth", _sign_in), Step("subscribe", _subscribe)),
+    meaning=_meaning,
+    read=_read,
+    feed_of=feed_of,
+)
+STREAM = Stream(
+    name="private",
+    serves=lambda account: bool(account.products),
+    url=_address,
+    protocol=partial(PrivateSocket, TALK),
+)

@@ -126,6 +126,13 @@ class Feed(Struct, frozen=True):
         return cls(Product(product), market_id, part)
 
 
+class Due(Struct, frozen=True):
+    """A feed that must be read because something filled; which order, where it is known."""
+
+    feed: Feed
+    order_id: str | None = None
+
+
 class Slice(Struct, frozen=True):
     """What is read in one go: the window that is proven when its last page is in, and where to begin."""
 
@@ -311,11 +318,11 @@ class TickerStream:
 
 
 class Heard(Struct, frozen=True, kw_only=True):
-    """What one raw message or response holds. `history_due` names feeds that only REST can tell more of."""
+    """What one raw message or response holds. `history_due` names what only REST can tell more of."""
 
     trades: tuple[Trade, ...] = ()
     unreadable: tuple[Unreadable, ...] = ()
-    history_due: tuple[Feed, ...] = ()
+    history_due: tuple[Due, ...] = ()
 
 
 class Wallets(Struct, frozen=True, kw_only=True):
@@ -326,12 +333,16 @@ class Wallets(Struct, frozen=True, kw_only=True):
 
 
 class CredentialField(Struct, frozen=True, kw_only=True):
-    """One field of a key: its name in our words, its label for people, whether it must be there."""
+    """One field of a key: its name in our words, its label for people, whether it must be there.
+
+    `example` is a value of the right form that opens nothing, where not any text will do.
+    """
 
     name: str
     label: str
     is_required: bool = True
     is_secret: bool = True
+    example: str = ""
 
 
 # ── The exchange ──────────────────────────────────────────────────────────────────────────────────────
@@ -357,6 +368,7 @@ class Exchange:
     repair: Callable[[Mapping[str, str]], Mapping[str, str]]
     products: tuple[Product, ...]
     regions: tuple[str, ...] = ("global",)
+    modes: tuple[str, ...] = ("",)  # the account modes that it tells apart, in its own words; "": not known yet
     not_in_history: tuple[str, ...] = ()  # what its feeds do not hold, in sentences for the user
 
     ccxt_id: str

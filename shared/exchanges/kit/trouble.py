@@ -1,10 +1,16 @@
 """What every exchange's answers have in common when something is wrong, before its own codes are looked at."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.domain.errors import ExchangeUnavailable, RateLimited, TradeSyncError
+from shared.domain.errors import ContractBroken, ExchangeUnavailable, RateLimited, TradeSyncError
+
+Refusals = Mapping[str, tuple[type[TradeSyncError], str]]
+"""An exchange's codes: our error, and the sentence that the user reads."""
+
+Words = Sequence[tuple[str, type[TradeSyncError], str]]
+"""Patterns of what an exchange says (lower case), asked in this order, where its codes do not tell enough."""
 
 
 def is_page(body: Any) -> bool:
@@ -22,6 +28,23 @@ def unavailable(status: int, body: Any) -> TradeSyncError | None:
     if status < 400 and is_page(body):
         return ExchangeUnavailable("The exchange answers with a page where data is due.")
     return None
+
+
+def refusal(code: str, said: str, refusals: Refusals, *, path: str, words: Words = ()) -> TradeSyncError:
+    """Our error for an exchange's code, else for its words, else `ContractBroken` with both of them."""
+    kind, sentence = refusals.get(code, (None, ""))
+    if kind is None:
+        found = (one for one in words if re.search(one[0], said.lower()))
+        _, kind, sentence = next(found, ("", ContractBroken, f"The exchange refuses {path} with code {code}"))
+    if issubclass(kind, ContractBroken):
+        return kind(f"{sentence}: {said[:200]}" if said else f"{sentence}.")
+    return kind(sentence)
+
+
+def whole_header(headers: Mapping[str, str], name: str) -> int | None:
+    """A header that is a whole number, None where it is absent or something else."""
+    written = headers.get(name, "").strip()
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 20 else None
 
 
 def retry_after_ms(headers: Mapping[str, str]) -> int | None:

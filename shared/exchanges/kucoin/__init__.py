@@ -18,7 +18,17 @@ from shared.exchanges.kucoin.history import ask, feed_of, feeds, reach, read, sl
 from shared.exchanges.kucoin.keys import CREDENTIAL_FIELDS, balances, check_key
 from shared.exchanges.kucoin.messages import read_rest, read_stream
 from shared.exchanges.kucoin.prices import TICKER_STREAMS
-from shared.exchanges.kucoin.rest import CLOCK, ENDPOINTS, POOLS, ccxt_config, error_of, pool_use, read_clock
+from shared.exchanges.kucoin.rest import (
+    CLASSIC,
+    CLOCK,
+    ENDPOINTS,
+    POOLS,
+    UNIFIED,
+    ccxt_config,
+    error_of,
+    pool_use,
+    read_clock,
+)
 from shared.exchanges.kucoin.streams import STREAMS
 
 EXCHANGE = Exchange(
@@ -28,6 +38,7 @@ EXCHANGE = Exchange(
     credential_fields=CREDENTIAL_FIELDS,
     repair=lambda pasted: repair(CREDENTIAL_FIELDS, pasted),
     products=(Product.SPOT, Product.LINEAR, Product.INVERSE),
+    modes=("", CLASSIC, UNIFIED),
     not_in_history=(
         "Spot fills older than 7 days (accounts from before the high-frequency migration may have older ones).",
         "Futures fills older than 3 months.",

@@ -21,16 +21,16 @@ from shared.domain.markets import Markets
 from shared.domain.trades import Product
 from shared.domain.windows import Window
 from shared.exchanges.kit.contract import Answer, Endpoint, Feed, Page, Request, Slice
+from shared.exchanges.kit.paging import DAY_MS, next_window, older_id
 from shared.exchanges.kucoin.messages import read_rest
 from shared.exchanges.kucoin.rest import EXECUTIONS, FILLS, FUTURES_FILLS, OLD_FILLS, UNIFIED
 
 OLD = Feed(Product.SPOT, part="old")
 FUTURES = Feed(Product.LINEAR)
 
-_DAY_MS = 86_400_000
-_LONGEST_MS = 7 * _DAY_MS
-_SPOT_REACH_MS = 7 * _DAY_MS
-_FUTURES_REACH_MS = 90 * _DAY_MS
+_LONGEST_MS = 7 * DAY_MS
+_SPOT_REACH_MS = 7 * DAY_MS
+_FUTURES_REACH_MS = 90 * DAY_MS
 _FIRST_OLD_MS = 1_550_448_000_000  # 2019-02-18: nothing older is served
 # What is asked for at the very edge has fallen off when the question arrives, and is cut without a word.
 _EDGE_MS = 60_000
@@ -68,13 +68,11 @@ def reach(feed: Feed, account: Account, now_ms: int) -> int:
 
 
 def slice_of(feed: Feed, gap: Window, memory: Mapping[str, Any], account: Account, now_ms: int) -> Slice:
-    """At most 7 days: the newest, unless the oldest are about to fall out of reach."""
+    """At most 7 days."""
     del memory
-    if gap.until - gap.since <= _LONGEST_MS:
-        return Slice(gap)
-    if gap.since - reach(feed, account, now_ms) < _DAY_MS and feed != OLD:
-        return Slice(Window(gap.since, gap.since + _LONGEST_MS))
-    return Slice(Window(gap.until - _LONGEST_MS, gap.until))
+    # What the old list serves does not fall out of reach.
+    headroom_ms = 0 if feed == OLD else DAY_MS
+    return Slice(next_window(gap, _LONGEST_MS, reach(feed, account, now_ms), headroom_ms=headroom_ms))
 
 
 def ask(feed: Feed, slice_: Slice, cursor: Any, account: Account) -> Request:
@@ -126,11 +124,7 @@ def _after_last_id(data: Mapping[str, Any], items: list[Any], cursor: Any, page_
     last_id = data.get("lastId")
     if last_id is None and len(items) < page_size:
         return None
-    if isinstance(last_id, bool) or not str(last_id).isdigit():
-        raise ContractBroken("The exchange gives a page of fills without saying where the next one begins.")
-    if cursor and int(str(last_id)) >= int(cursor["lastId"]):
-        raise PageStuck
-    return {"lastId": str(last_id)}
+    return {"lastId": older_id(last_id, cursor["lastId"] if cursor else None)}
 
 
 def _after_page(data: Mapping[str, Any], items: list[Any], cursor: Any) -> Any:

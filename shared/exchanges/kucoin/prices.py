@@ -4,19 +4,28 @@ A topic names up to 100 symbols, and the exchange refuses all of them for one th
 subscription is halved until the one at fault stands alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from shared.domain.errors import UnreadableRow
+from shared.domain.errors import ContractBroken
 from shared.domain.markets import Market, Markets
 from shared.domain.tickers import Ticker
 from shared.domain.trades import Product
-from shared.exchanges.kit.contract import Event, Frame, Pool, TickerHeard, TickerStream
+from shared.exchanges.kit.contract import Broken, Frame, Pool, TickerStream
 from shared.exchanges.kit.fields import Row, millis, optional_decimal, row_of, text
+from shared.exchanges.kit.price_socket import PriceSocket
 from shared.exchanges.kit.reading import market_of
-from shared.exchanges.kit.wire import decode_json
+from shared.exchanges.kit.talk import Answered, Asked, Ends, Meaning, PriceTalk, Told
+from shared.exchanges.kit.wire import encode_json
 from shared.exchanges.kucoin.rows import moment
-from shared.exchanges.kucoin.sockets import Line, classic_url, public_futures_ticket, public_spot_ticket
+from shared.exchanges.kucoin.sockets import (
+    MANNERS,
+    classic_url,
+    greeting_or_pong,
+    public_futures_ticket,
+    public_spot_ticket,
+)
 
 _SPOT_TICKER = "/market/ticker:"
 _SPOT_SNAPSHOT = "/market/snapshot:"
@@ -65,88 +74,38 @@ def _ticker(market: Market, data: Row, *, last: str, bid: str, ask: str, at: int
     )
 
 
-class PriceSocket:
-    """One public socket that follows symbols: WELCOME, then whatever is wanted, changed at any time."""
+def _talk(prefix: str, *products: Product) -> PriceTalk:
+    def ask(operation: Asked, topics: Sequence[str], number: int) -> list[Frame]:
+        topic = prefix + ",".join(topics)
+        return [encode_json({"id": str(number), "type": operation, "topic": topic, "response": True})]
 
-    def __init__(self, markets: Markets, prefix: str) -> None:
-        self._markets = markets
-        self._prefix = prefix
-        self._line = Line()
-        self._wanted: frozenset[str] = frozenset()
-        self._followed: set[str] = set()
-        self._asked: dict[str, tuple[str, ...]] = {}
+    return PriceTalk(
+        manners=MANNERS,
+        products=products,
+        topic=lambda market: market.id,
+        ask=ask,
+        meaning=_meaning,
+        read=_read,
+        per_request=_SYMBOLS_PER_TOPIC,
+    )
 
-    @property
-    def deadline(self) -> int:
-        return self._line.deadline
 
-    def follow(self, symbols: frozenset[str], now: int) -> None:
-        """These symbols from now on; those that the market list does not know are left out."""
-        self._line.at(now)
-        found = (self._markets.find_symbol(symbol) for symbol in symbols)
-        self._wanted = frozenset(market.id for market in found if market is not None)
-        if self._line.is_open:
-            self._adjust()
+def _meaning(message: Any) -> Meaning:
+    frame = row_of(message, "the message")
+    meaning = frame.get("type")
+    if meaning == "ack":
+        return Answered()
+    if meaning == "error":
+        reason = f"the exchange refuses: {str(frame.get('data') or '')[:200]}"
+        is_whole = str(frame.get("code")) in {"401", "509"}
+        return Ends(Broken(reason)) if is_whole else Answered(error=ContractBroken(reason))
+    return greeting_or_pong(frame) or Told()
 
-    def open(self, now: int) -> None:
-        self._line.open(now)
 
-    def outbox(self) -> list[Frame]:
-        return self._line.outbox()
-
-    def receive(self, frame: Frame, now: int) -> list[Event]:
-        self._line.at(now)
-        if self._line.is_over:
-            return []
-        try:
-            message = row_of(decode_json(frame), "the message")
-        except UnreadableRow:
-            return [self._line.hang_up("a message came broken")]
-        try:
-            ticker = ticker_in(message, self._markets)
-        except UnreadableRow:
-            return []  # a price that cannot be read is one price less, and the next comes in a moment
-        return [TickerHeard(ticker)] if ticker is not None else self._react(message, now)
-
-    def tick(self, now: int) -> list[Event]:
-        broken = self._line.tick(now)
-        return [] if broken is None else [broken]
-
-    def _react(self, message: Row, now: int) -> list[Event]:
-        meaning = message.get("type")
-        if meaning == "pong":
-            self._line.heard(now)
-        elif meaning == "welcome" and not self._line.is_open:
-            self._line.welcomed(message, now)
-            self._adjust()
-        elif meaning == "ack":
-            self._asked.pop(str(message.get("id")), None)
-        elif meaning == "error":
-            return self._refused(message)
-        return []
-
-    def _adjust(self) -> None:
-        gone, new = sorted(self._followed - self._wanted), sorted(self._wanted - self._followed)
-        self._followed = set(self._wanted)
-        for start in range(0, len(gone), _SYMBOLS_PER_TOPIC):
-            topic = self._prefix + ",".join(gone[start : start + _SYMBOLS_PER_TOPIC])
-            self._line.say({"type": "unsubscribe", "topic": topic, "response": True})
-        for start in range(0, len(new), _SYMBOLS_PER_TOPIC):
-            self._subscribe(tuple(new[start : start + _SYMBOLS_PER_TOPIC]))
-
-    def _subscribe(self, ids: tuple[str, ...]) -> None:
-        number = self._line.say({"type": "subscribe", "topic": self._prefix + ",".join(ids), "response": True})
-        self._asked[number] = ids
-
-    def _refused(self, message: Mapping[str, Any]) -> list[Event]:
-        ids = self._asked.pop(str(message.get("id")), ())
-        if str(message.get("code")) == "401" or not ids:
-            return [self._line.hang_up(f"the exchange refuses: {str(message.get('data') or '')[:200]}")]
-        if len(ids) > 1:
-            half = len(ids) // 2
-            self._subscribe(ids[:half])
-            self._subscribe(ids[half:])
-        return []
+def _read(message: Any, markets: Markets, memory: dict[str, dict[str, Any]]) -> Sequence[Ticker]:
+    del memory
+    ticker = ticker_in(message, markets)
+    return () if ticker is None else (ticker,)
 
 
 _CONNECTS = Pool(name="public_connects", scope="address", capacity=30, per_ms=60_000)
@@ -156,7 +115,7 @@ TICKER_STREAMS = (
         name="spot",
         products=(Product.SPOT,),
         url=classic_url,
-        protocol=lambda markets: PriceSocket(markets, _SPOT_TICKER),
+        protocol=partial(PriceSocket, _talk(_SPOT_TICKER, Product.SPOT)),
         prepare=public_spot_ticket,
         symbols_per_socket=300,
         lifetime_ms=85_500_000,
@@ -166,7 +125,7 @@ TICKER_STREAMS = (
         name="futures",
         products=(Product.LINEAR, Product.INVERSE),
         url=classic_url,
-        protocol=lambda markets: PriceSocket(markets, _FUTURES_TICKER),
+        protocol=partial(PriceSocket, _talk(_FUTURES_TICKER, *_FUTURES)),
         prepare=public_futures_ticket,
         symbols_per_socket=300,
         lifetime_ms=85_500_000,

@@ -22,7 +22,7 @@ from shared.domain.errors import (
     UserActionNeeded,
 )
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
-from shared.exchanges.kit.trouble import is_page, pause, unavailable
+from shared.exchanges.kit.trouble import Refusals, Words, is_page, pause, refusal, unavailable, whole_header
 
 UNIFIED = "unified"
 CLASSIC = "classic"
@@ -102,30 +102,25 @@ def read_clock(data: Any) -> int:
 
 def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, ...]:
     """What the gateway's headers tell of the pool that the call drew on."""
-    remaining = _number(headers, "gw-ratelimit-remaining")
+    remaining = whole_header(headers, "gw-ratelimit-remaining")
     if remaining is None:
         return ()
-    limit = _number(headers, "gw-ratelimit-limit")
+    limit = whole_header(headers, "gw-ratelimit-limit")
     return (
         PoolUse(
             pool=endpoint.pool,
             used=None if limit is None else float(max(limit - remaining, 0)),
             remaining=float(remaining),
-            reset_ms=_number(headers, "gw-ratelimit-reset"),
+            reset_ms=whole_header(headers, "gw-ratelimit-reset"),
         ),
     )
-
-
-def _number(headers: Mapping[str, str], name: str) -> int | None:
-    written = headers.get(name, "").strip()
-    return int(written) if written.isascii() and written.isdigit() else None
 
 
 _GOOD = "200000"
 _SHORT_PAUSE_MS = 1_000
 _PAUSE_OF_CDN_MS = 30_000  # the CDN names no time, and blocks those who come again too early for longer
 
-_REFUSALS: Mapping[str, tuple[type[TradeSyncError], str]] = {
+_REFUSALS: Refusals = {
     "400001": (KeyRejected, "The exchange misses a part of the key: API key, secret or passphrase is empty."),
     "400002": (ClockWrong, "The exchange says this machine's clock is more than 5 s from its own; correct the clock."),
     "400003": (KeyRejected, "The exchange does not know this API key: it may be mistyped, deleted or expired."),
@@ -143,11 +138,20 @@ _REFUSALS: Mapping[str, tuple[type[TradeSyncError], str]] = {
     "900001": (MarketGone, "The exchange does not know this market any more."),
     "500000": (ExchangeUnavailable, "The exchange's server failed."),
 }
-_PARAMETER = "400100"
 _TOO_MANY = {"429000", "429"}
 # 400100 is every wrong parameter; only its words tell a closed market and a wrong account mode apart (ccxt 4.5.90).
-_MARKET_WORDS = ("unsupported trading pair", "symbol not exist", "symbol does not exist", "invalid symbol")
-_MODE_WORDS = ("unified account", "classic account", "uta user", "account mode")
+_WORDS: Words = (
+    (
+        "unified account|classic account|uta user|account mode",
+        AccountModeChanged,
+        "The exchange says that this account is of another mode.",
+    ),
+    (
+        "unsupported trading pair|symbol (does )?not exist|invalid symbol",
+        MarketGone,
+        "The exchange does not offer this market.",
+    ),
+)
 
 
 def error_of(
@@ -158,7 +162,7 @@ def error_of(
     if status == 429 or code in _TOO_MANY:
         return _too_many(headers, endpoint, now_ms)
     if len(code) > 3 and code != _GOOD:  # codes of three digits only repeat the HTTP status
-        return _refusal(code, str(body.get("msg") or ""), endpoint)
+        return refusal(code, str(body.get("msg") or ""), _REFUSALS, path=endpoint.path, words=_WORDS)
     if status == 403 or _is_cdn_ban(body):
         return pause(
             "The network before the exchange has locked this address out for a while.",
@@ -173,24 +177,9 @@ def error_of(
     return trouble
 
 
-def _refusal(code: str, message: str, endpoint: Endpoint) -> TradeSyncError:
-    """Our error for a code of the envelope."""
-    said = message.lower()
-    if code in _REFUSALS:
-        kind, sentence = _REFUSALS[code]
-        return kind(sentence)
-    if any(word in said for word in _MODE_WORDS):
-        return AccountModeChanged(f"The exchange says that this account is of another mode: {message[:200]}")
-    if code != _PARAMETER:
-        return ContractBroken(f"The exchange refuses {endpoint.path} with code {code}: {message[:200]}")
-    if any(word in said for word in _MARKET_WORDS):
-        return MarketGone(f"The exchange does not offer this market: {message[:200]}")
-    return ContractBroken(f"The exchange does not accept a parameter of {endpoint.path}: {message[:200]}")
-
-
 def _too_many(headers: Mapping[str, str], endpoint: Endpoint, now_ms: int) -> TradeSyncError:
     """The pool is empty until `gw-ratelimit-reset`; the exchange never sends `Retry-After`."""
-    reset_ms = _number(headers, "gw-ratelimit-reset")
+    reset_ms = whole_header(headers, "gw-ratelimit-reset")
     return pause(
         "This account has asked the exchange too often."
         if endpoint.signed

@@ -11,17 +11,15 @@ from urllib.parse import quote
 
 from shared.domain.connections import Account
 from shared.domain.errors import ContractBroken
-from shared.exchanges.kit.contract import Broken, Endpoint, Frame, Request, Steps, Ticket
-from shared.exchanges.kit.rhythm import NEVER, Heartbeat, Outbox
+from shared.exchanges.kit.contract import Endpoint, Frame, Request, Steps, Ticket
+from shared.exchanges.kit.fields import Row
+from shared.exchanges.kit.talk import Greeted, Manners, Meaning, Pong
 from shared.exchanges.kit.wire import encode_json
 from shared.exchanges.kucoin.rest import FUTURES_PUBLIC_TICKET, FUTURES_TICKET, PUBLIC_TICKET, TICKET, UNIFIED_TICKET
 
 _UNIFIED_ADDRESS = "wss://wsapi-push.kucoin.com/"
-_WELCOME_WITHIN_MS = 10_000
 _PING_MS = 18_000
 _PONG_MS = 10_000
-_MESSAGES = 90  # of the 100 in 10 s that the exchange bears
-_MESSAGES_PER_MS = 10_000
 
 
 def spot_ticket(account: Account) -> Steps[Ticket]:
@@ -92,92 +90,23 @@ def unified_url(region: str, ticket: Ticket) -> str:
     return f"{_UNIFIED_ADDRESS}?token={quote(ticket['token'], safe='')}"
 
 
-class Line:
-    """One socket's manners: silent until the welcome, then a ping every interval, dead when no pong comes.
+def _ping(now: int) -> Frame:
+    return encode_json({"id": str(now), "type": "ping"})
 
-    `is_open` from the welcome on, `is_over` once it is dead; both happen once. The protocols own what is said.
-    """
 
-    __slots__ = ("_heartbeat", "_limit", "_now", "_number", "_outbox", "is_open", "is_over")
+# Of the 100 messages in 10 s that the exchange bears.
+MANNERS = Manners(
+    ping=_ping, ping_ms=_PING_MS, pong_ms=_PONG_MS, only_pongs=True, waits_for_greeting=True, messages=(90, 10_000)
+)
 
-    def __init__(self) -> None:
-        self._outbox = Outbox(_MESSAGES, _MESSAGES_PER_MS)
-        self._heartbeat = Heartbeat(_PING_MS, _PONG_MS)
-        self._limit = NEVER
-        self._now = 0
-        self._number = 0
-        self.is_open = False
-        self.is_over = False
 
-    def use(self, ticket: Ticket) -> None:
-        """Ping as the ticket says."""
-        self._heartbeat = Heartbeat(
-            _milliseconds(ticket.get("ping_ms"), _PING_MS), _milliseconds(ticket.get("pong_ms"), _PONG_MS)
-        )
-
-    def open(self, now: int) -> None:
-        """The socket is open: the welcome is due."""
-        self._now = now
-        self._limit = now + _WELCOME_WITHIN_MS
-
-    def welcomed(self, message: Mapping[str, Any], now: int) -> None:
-        """The server greeted: from now on it is spoken to."""
-        self.is_open = True
-        self._limit = NEVER
-        if "pingInterval" in message:
-            self.use({"ping_ms": message["pingInterval"], "pong_ms": message.get("pingTimeout")})
-        self._heartbeat.start(now)
-
-    def expect(self, now: int) -> None:
-        """An answer to what was just said is due."""
-        self._limit = now + _WELCOME_WITHIN_MS
-
-    def answered(self) -> None:
-        """It came."""
-        self._limit = NEVER
-
-    def say(self, message: Mapping[str, Any]) -> str:
-        """Send a message under the next number, which is returned."""
-        number = self._next_number()
-        self._outbox.put(encode_json({"id": number, **message}))
-        return number
-
-    def heard(self, now: int) -> None:
-        """A pong came."""
-        self._heartbeat.heard(now)
-
-    def tick(self, now: int) -> Broken | None:
-        """Ping when it is time; `Broken` when an answer is overdue."""
-        self._now = now
-        if self.is_over:
-            return None
-        if now >= self._limit:
-            return self.hang_up("the exchange did not answer in time" if self.is_open else "no welcome came")
-        if self._heartbeat.is_dead(now):
-            return self.hang_up("a ping was not answered")
-        if self._heartbeat.is_due(now):
-            self._outbox.put_first(encode_json({"id": self._next_number(), "type": "ping"}))
-            self._heartbeat.spoke(now)
-        return None
-
-    def hang_up(self, reason: str) -> Broken:
-        """This socket is over."""
-        self.is_over = True
-        return Broken(reason)
-
-    def at(self, now: int) -> None:
-        """It is this late."""
-        self._now = now
-
-    def outbox(self) -> list[Frame]:
-        """What may be sent now."""
-        return [] if self.is_over else self._outbox.take(self._now)
-
-    @property
-    def deadline(self) -> int:
-        """When to look again."""
-        return NEVER if self.is_over else min(self._limit, self._heartbeat.deadline, self._outbox.deadline)
-
-    def _next_number(self) -> str:
-        self._number += 1
-        return str(self._number)
+def greeting_or_pong(frame: Row) -> Meaning:
+    """The welcome, which tells how often to ping, and pongs; classic and unified sockets word them differently."""
+    if "welcome" in {frame.get("type"), frame.get("message")}:
+        interval, timeout = frame.get("pingInterval"), frame.get("pingTimeout")
+        if interval is None:
+            return Greeted()
+        return Greeted(ping_ms=_milliseconds(interval, _PING_MS), pong_ms=_milliseconds(timeout, _PONG_MS))
+    if "pong" in {frame.get("type"), frame.get("message")}:
+        return Pong()
+    return None
