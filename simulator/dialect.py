@@ -140,6 +140,10 @@ class Conversation:
         """The client broke `SocketRoute.messages`; close as the exchange does."""
         self.socket.close(1008, "Too many requests")
 
+    def fell_silent(self) -> None:
+        """The client broke `silent_cut_s`; close as the exchange does."""
+        self.socket.close(1000, "")
+
     def end_of_life(self) -> None:
         """`longest_life_s` is over."""
         self.socket.close(1001, "")
@@ -267,6 +271,10 @@ class Dialect:
 
     def order_id(self, account: Account, market: Market, number: int, dice: Random) -> str:
         return str(number)
+
+    def is_on_margin(self, account: Account, order_id: str) -> bool:
+        """Whether an order on a spot market is made with borrowed coins, where that is told apart by order."""
+        return False
 
     def client_id(self, account: Account, market: Market, kind: str, number: int, dice: Random) -> str:
         """The client's own order id; derivatives' forced orders often carry a telling one."""

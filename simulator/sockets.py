@@ -229,7 +229,7 @@ class Socket:
         cut = rules.get("silent_cut_s", route.silent_cut_s)
         if cut is not None and now_s - self.heard_at >= cut:
             self.exchange.counters["sockets_cut_silent"] += 1
-            self.close(1000, "")
+            self.conversation.fell_silent()
             return
         self._keep_pinging(now_s, rules.get("ping_every_s", route.ping_every_s), rules.get("pong_within_s"))
         if self.transport.get_write_buffer_size() > LONGEST_WRITE_QUEUE:

@@ -147,8 +147,9 @@ class Trader:
         exchange.last_order += dice.randint(1, 7)
         number = exchange.last_order
         client_id = wish.client_order_id or self.dialect.client_id(account, market, kind, number, dice)
+        order_id = wish.order_id or self.dialect.order_id(account, market, number, dice)
         order = Order(
-            id=wish.order_id or self.dialect.order_id(account, market, number, dice),
+            id=order_id,
             client_id=client_id,
             market=market,
             side=side,
@@ -158,6 +159,7 @@ class Trader:
             kind=kind,
             created_ms=now_ms,
             updated_ms=now_ms,
+            on_margin=market.product == SPOT and self.dialect.is_on_margin(account, order_id),
         )
         account.orders[order.id] = order
         return order

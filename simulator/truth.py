@@ -94,7 +94,10 @@ class Fee(Struct, frozen=True, gc=False):
 
 
 class Order(Struct, kw_only=True, eq=False, gc=False):
-    """One order; sizes are in the exchange's unit. `status`: open, filled, canceled, expired."""
+    """One order; sizes are in the exchange's unit. `status`: open, filled, canceled, expired.
+
+    `on_margin`: made on a spot market with borrowed coins, which truth calls the product margin.
+    """
 
     id: str
     client_id: str
@@ -110,6 +113,7 @@ class Order(Struct, kw_only=True, eq=False, gc=False):
     created_ms: int
     updated_ms: int
     locked: Decimal = ZERO
+    on_margin: bool = False
 
     @property
     def left(self) -> Decimal:
@@ -147,7 +151,7 @@ class Fill(Struct, kw_only=True, eq=False, gc=False):
         market = self.market
         names = {market.base: market.symbol.partition("/")[0]}
         return {
-            "product": market.product,
+            "product": "margin" if self.order.on_margin else market.product,
             "market_id": market.id,
             "symbol": market.symbol,
             "exchange_trade_id": self.trade_id,
