@@ -9,8 +9,8 @@ from simulator.dialect import EIGHT_PLACES, Call, Dialect, Event, OrderFilled, R
 from simulator.http import Response
 from simulator.okx import keys, listings, private, public, rest, rows, shelves
 from simulator.okx.errors import refused
-from simulator.okx.history import TRADING
 from simulator.okx.talk import SILENCE_S
+from simulator.okx.wallets import FUNDING, TRADING
 from simulator.truth import INVERSE, LINEAR, SPOT, Account, Fee, Market
 
 CONNECTS, CONNECTS_MS = 3, 1_000
@@ -78,8 +78,8 @@ class Okx(Dialect):
     def prepare(self, account: Account, dice: Random) -> None:
         if account.mode == "spot":
             account.products = (SPOT,)
-        account.holding(rest.FUNDING, "USDT").free += Decimal(5000)
-        account.deposits.append((account.created_ms, rest.FUNDING, "USDT", Decimal(5000)))
+        account.holding(FUNDING, "USDT").free += Decimal(5000)
+        account.deposits.append((account.created_ms, FUNDING, "USDT", Decimal(5000)))
 
     def uid(self, dice: Random) -> str:
         return str(dice.randint(400_000_000_000_000_000, 699_999_999_999_999_999))

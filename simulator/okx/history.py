@@ -9,13 +9,13 @@ from typing import Any
 from simulator.dialect import DAY_MS, Call
 from simulator.okx import rows, shelves
 from simulator.okx.errors import good, refusal
-from simulator.okx.listings import find, inst_type_of
+from simulator.okx.listings import find, inst_type_of, is_in_family
+from simulator.okx.wallets import TRADING
 from simulator.truth import Fill
 
 LARGEST_PAGE = 100
 LATE_MS = 60_000
 """Room above now: what was booked a moment ago may bear a time to come."""
-TRADING = "trading"
 Bill = tuple[int, Callable[[], dict[str, str]]]
 """Its id, and how it is written."""
 
@@ -118,7 +118,7 @@ def _is_asked_for(fill: Fill, params: dict[str, str]) -> bool:
     own = {"ordId": fill.order.id, "instId": fill.market.id, "subType": rows.sub_type(fill)}
     if any(params.get(name, value) not in {"", value} for name, value in own.items()):
         return False
-    return rows.is_in_family(fill.market, params.get("instFamily", ""))
+    return is_in_family(fill.market, params.get("instFamily", ""))
 
 
 FILLS_HORIZON_MS, FILLS_HISTORY_HORIZON_MS = 3 * DAY_MS, 90 * DAY_MS

@@ -81,6 +81,11 @@ def family(market: Market) -> str:
     return market.id.removesuffix("-SWAP") if market.product != SPOT else ""
 
 
+def is_in_family(market: Market, wanted: str) -> bool:
+    """Whether a market is of the family asked for ("": of any)."""
+    return not wanted or family(market) == wanted
+
+
 def instruments(call: Call) -> Any:
     """GET /api/v5/public/instruments."""
     kind = inst_type_of(call, required=True)
@@ -94,7 +99,7 @@ def instruments(call: Call) -> Any:
         kinds = ("SPOT", "MARGIN") if market.product == SPOT else ("SWAP",)
         if kind not in kinds or market.status == "delisted" or (inst_id and market.id != inst_id):
             continue
-        if call.params.get("instFamily") in {None, "", family(market)}:
+        if is_in_family(market, call.params.get("instFamily", "")):
             found.append(_entry(market, kind))
     return good(found)
 

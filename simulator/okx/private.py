@@ -1,19 +1,19 @@
 """The private sockets: sign in first, then orders with their last fills, and the wallet, of one account."""
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any
 
 from msgspec import Struct
 
-from simulator.dialect import BalanceMoved, Event, Noise, OrderEnded, OrderFilled, OrderOpened
+from simulator.dialect import BalanceMoved, Event
 from simulator.exchange import Exchange
-from simulator.okx import keys, rows
-from simulator.okx.history import TRADING
-from simulator.okx.listings import INST_TYPES, find
+from simulator.okx import keys
+from simulator.okx.listings import INST_TYPES, find, is_in_family
+from simulator.okx.news import News, news_of
 from simulator.okx.talk import Talk
+from simulator.okx.wallets import TRADING, trading_wallet
 from simulator.sockets import Frame, framed
-from simulator.truth import ZERO, Account, Market, Order
+from simulator.truth import Account, Market
 
 ORDERS, ACCOUNT, FILLS = "orders", "account", "fills"
 SILENT = ("positions", "balance_and_position", "liquidation-warning", "account-greeks")
@@ -21,7 +21,6 @@ ALGOS = ("orders-algo", "algo-advance")
 """Channels that may be subscribed and say nothing here: none of them tells of a trade that orders does not."""
 CHANNELS = {"private": (ORDERS, ACCOUNT, *SILENT), "business": ALGOS}
 MOST_CONNECTIONS = 30
-PAID = "fees_of_open_orders"
 REFUSED_KEYS = {"revoked": 60032, "expired": 60005, "address": 60009, "frozen": 60009}
 
 
@@ -36,9 +35,7 @@ class Subscription(Struct, frozen=True, omit_defaults=True):
 
     def wants(self, market: Market, kind: str) -> bool:
         return (
-            self.instType in {"ANY", kind}
-            and self.instId in {"", market.id}
-            and rows.is_in_family(market, self.instFamily)
+            self.instType in {"ANY", kind} and self.instId in {"", market.id} and is_in_family(market, self.instFamily)
         )
 
 
@@ -152,35 +149,26 @@ def _subscription(arg: dict[str, str]) -> Subscription:
 # What is told.
 
 
-class Push(Struct, frozen=True, gc=False):
-    """One order's news."""
-
-    market: Market
-    kind: str
-    row: dict[str, Any]
-    is_fill: bool = False
-
-
 def publish(exchange: Exchange, account: Account, events: list[Event]) -> None:
     """Tells everyone who listens: one message for each thing that happened to an order."""
     heard = exchange.listeners.of(account)
-    pushes = _pushes(account, events, is_heard=bool(heard))
+    news = news_of(account, events, is_heard=bool(heard))
     moved = {
         coin for event in events if isinstance(event, BalanceMoved) and event.wallet == TRADING for coin in event.assets
     }
     frames: dict[Subscription, list[Frame]] = {}
     for talk, wanted in heard:
         if wanted not in frames:
-            frames[wanted] = _frames(exchange, account, wanted, pushes)
+            frames[wanted] = _frames(exchange, account, wanted, news)
             if wanted.channel == ACCOUNT and moved:
                 frames[wanted].append(_wallet(wanted, account, exchange.now_ms(), moved))
         talk.socket.events(frames[wanted])
 
 
-def _frames(exchange: Exchange, account: Account, wanted: Subscription, pushes: list[Push]) -> list[Frame]:
+def _frames(exchange: Exchange, account: Account, wanted: Subscription, news: list[News]) -> list[Frame]:
     """`details.repeats`: fills are told again now and then."""
     frames = []
-    for push in pushes if wanted.channel == ORDERS else ():
+    for push in news if wanted.channel == ORDERS else ():
         if wanted.wants(push.market, push.kind):
             frame = framed(_envelope(wanted, account, [push.row]))
             again = push.is_fill and account.details.get("repeats") and exchange.dice.random() < 0.3
@@ -195,78 +183,4 @@ def _envelope(wanted: Subscription, account: Account, data: list[Any]) -> dict[s
 
 def _wallet(wanted: Subscription, account: Account, now_ms: int, moved: set[str] | None = None) -> Frame:
     coins = {wanted.ccy} if wanted.ccy else moved or set()
-    return framed(_envelope(wanted, account, [rows.balance(account, TRADING, coins, now_ms)]))
-
-
-def _pushes(account: Account, events: list[Event], *, is_heard: bool) -> list[Push]:
-    """What there is to tell. The sums of an order's fees are kept whether somebody listens or not."""
-    paid: dict[str, tuple[Decimal, Decimal]] = account.details.setdefault(PAID, {})
-    pushes = []
-    for event in events:
-        told: tuple[Order, dict[str, Any]] | None = None
-        if isinstance(event, OrderOpened):
-            if is_heard:
-                told = event.order, rows.order_row(event.order, state="live", moment_ms=event.timestamp_ms)
-        elif isinstance(event, OrderFilled):
-            order, fees = event.fill.order, [fee.amount for fee in event.fill.fees]
-            fee, rebate = paid.get(order.id, (ZERO, ZERO))
-            fee, rebate = fee + sum(one for one in fees if one > 0), rebate - sum(one for one in fees if one < 0)
-            paid[order.id] = fee, rebate
-            if is_heard:
-                told = order, _filled(event, fee, rebate)
-        elif isinstance(event, OrderEnded):
-            fee, rebate = paid.pop(event.order.id, (ZERO, ZERO))
-            if is_heard and (event.order.status != "filled" or rows.ends_quietly(event.order)):
-                told = event.order, _ended(event, fee, rebate)
-        elif isinstance(event, Noise) and is_heard:
-            told = _amended(account, event)
-        if told is not None:
-            order, row = told
-            pushes.append(Push(order.market, rows.inst_type(order), row, isinstance(event, OrderFilled)))
-    return pushes
-
-
-def _filled(event: OrderFilled, fee: Decimal, rebate: Decimal) -> dict[str, Any]:
-    fill = event.fill
-    is_last = fill.filled == fill.order.size and not rows.ends_quietly(fill.order)
-    return rows.order_row(
-        fill.order,
-        state="filled" if is_last else "partially_filled",
-        moment_ms=fill.timestamp_ms + 1,
-        filled=fill.filled,
-        cost=fill.filled_cost,
-        fee=fee,
-        rebate=rebate,
-    ) | rows.fill_of_order(fill)
-
-
-def _ended(event: OrderEnded, fee: Decimal, rebate: Decimal) -> dict[str, Any]:
-    """The end of an order without a trade: cancelled, or a market order whose last fill was told already."""
-    order = event.order
-    return rows.order_row(
-        order,
-        state="filled" if order.status == "filled" else "canceled",
-        moment_ms=event.timestamp_ms + 2,
-        filled=order.filled,
-        cost=order.cost,
-        fee=fee,
-        rebate=rebate,
-    ) | {"cancelSource": "" if order.status == "filled" else "1"}
-
-
-def _amended(account: Account, event: Noise) -> tuple[Order, dict[str, Any]] | None:
-    """An open order was changed by its owner; where none is open, there is nothing to tell."""
-    order = next(iter(account.open_orders.values()), None)
-    if order is None:
-        return None
-    fee, rebate = account.details[PAID].get(order.id, (ZERO, ZERO))
-    row = rows.order_row(
-        order,
-        state="partially_filled" if order.filled else "live",
-        moment_ms=event.timestamp_ms,
-        filled=order.filled,
-        cost=order.cost,
-        fee=fee,
-        rebate=rebate,
-    )
-    return order, row | {"amendResult": "0", "amendSource": "1", "reqId": f"r{event.timestamp_ms}"}
+    return framed(_envelope(wanted, account, [trading_wallet(account, coins, now_ms)]))

@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import Any
 
 from simulator.dialect import Call, Route
-from simulator.okx import history, rows
+from simulator.okx import history
 from simulator.okx.errors import good
 from simulator.okx.keys import REST_HOSTS, account_config
 from simulator.okx.listings import instruments
+from simulator.okx.wallets import funding_wallet, trading_wallet
 from simulator.truth import plain
 
-FUNDING = "funding"
 SAMPLE_COIN_FEE = Decimal("0.001")
 
 
@@ -52,23 +52,18 @@ def _coins_asked(call: Call) -> set[str]:
 
 
 def _trading_wallet(call: Call) -> Any:
-    return good([rows.balance(call.account, history.TRADING, _coins_asked(call), call.now_ms)])
+    return good([trading_wallet(call.account, _coins_asked(call), call.now_ms)])
 
 
 def _funding_wallet(call: Call) -> Any:
     wanted = _coins_asked(call)
-    found = [
-        {"ccy": coin, "bal": plain(held.total), "availBal": plain(held.free), "frozenBal": plain(held.locked)}
-        for coin, held in call.account.wallets.get(FUNDING, {}).items()
-        if held.total and (not wanted or coin in wanted)
-    ]
-    return good(found)
+    return good([row for row in funding_wallet(call.account) if not wanted or row["ccy"] in wanted])
 
 
 def _currencies(call: Call) -> Any:
     wanted = _coins_asked(call)
     names = {name for market in call.exchange.markets.values() for name in (market.base, market.quote)}
-    rows_ = [
+    coins = [
         {
             "canDep": True,
             "canInternal": True,
@@ -90,4 +85,4 @@ def _currencies(call: Call) -> Any:
         for name in sorted(names)
         if not wanted or name in wanted
     ]
-    return good(rows_)
+    return good(coins)

@@ -1,11 +1,9 @@
-"""Truth in OKX's words: fills and bills over REST, pushes of the orders channel."""
+"""Truth in OKX's words: ids, fills and bills."""
 
-import zlib
 from decimal import Decimal
 from typing import Any
 
-from simulator.okx.listings import family
-from simulator.truth import INVERSE, SPOT, ZERO, Account, Fee, Fill, Market, Order, plain
+from simulator.truth import SPOT, ZERO, Fee, Fill, Market, Order, plain
 
 IDS_BEGIN_MS = 1_546_272_000_000
 ID_BITS = 22
@@ -57,21 +55,16 @@ def is_forced(fill: Fill) -> bool:
     return fill.kind in FORCED
 
 
-def ends_quietly(order: Order) -> bool:
-    """Whether a market order's end is told apart from its last fill, in a push without a trade."""
-    return order.type == "market" and order.kind == "trade" and zlib.crc32(order.id.encode()) % 2 == 0
-
-
-def _fee(fill: Fill) -> Fee:
+def fee_of(fill: Fill) -> Fee:
     return fill.fees[0] if fill.fees else Fee(ZERO, fill.market.settle or fill.market.quote)
 
 
-def _negated(amount: Decimal) -> str:
+def negated(amount: Decimal) -> str:
     """A fee's sign here: what is paid is negative."""
     return plain(-amount)
 
 
-def _role(fill: Fill) -> str:
+def role(fill: Fill) -> str:
     return "" if is_forced(fill) else "M" if fill.maker else "T"
 
 
@@ -79,9 +72,9 @@ def _fee_rate(fill: Fill) -> str:
     """Told on spot and margin only."""
     if fill.market.product != SPOT:
         return ""
-    fee = _fee(fill)
+    fee = fee_of(fill)
     share = fee.amount / (fill.amount if fee.currency == fill.market.base else fill.cost)
-    return _negated(share.quantize(Decimal("0.00001")))
+    return negated(share.quantize(Decimal("0.00001")))
 
 
 def sub_type(fill: Fill) -> str:
@@ -96,7 +89,7 @@ def trade_quote(market: Market) -> str:
 
 def fill_row(fill: Fill) -> dict[str, Any]:
     """One row of trade/fills and fills-history."""
-    fee = _fee(fill)
+    fee = fee_of(fill)
     is_spot = fill.market.product == SPOT
     return {
         "instType": inst_type(fill.order),
@@ -118,9 +111,9 @@ def fill_row(fill: Fill) -> dict[str, Any]:
         "fillMarkPx": "" if is_spot else plain(fill.price),
         "side": fill.side,
         "posSide": "net",
-        "execType": _role(fill),
+        "execType": role(fill),
         "feeCcy": fee.currency,
-        "fee": _negated(fee.amount),
+        "fee": negated(fee.amount),
         "feeRate": _fee_rate(fill),
         "ts": str(record_ms(fill)),
         "fillTime": str(fill.timestamp_ms),
@@ -147,16 +140,16 @@ def _bill(own_id: int, moment_ms: int, **told: str) -> dict[str, str]:
 
 def fill_bills(fill: Fill) -> list[dict[str, str]]:
     """A contract's fill is one row in its settlement coin, one on spot two: the base leg, and the quote leg."""
-    market, order, fee = fill.market, fill.order, _fee(fill)
+    market, order, fee = fill.market, fill.order, fee_of(fill)
     shared = {
-        "type": BILL_TYPES[fill.kind],
+        "type": BILL_TYPES.get(fill.kind, "2"),
         "subType": sub_type(fill),
         "instType": inst_type(order),
         "instId": market.id,
         "ordId": order.id,
         "tradeId": fill.trade_id,
         "clOrdId": order.client_id,
-        "execType": _role(fill),
+        "execType": role(fill),
         "px": plain(fill.price),
         "fillTime": str(fill.timestamp_ms),
         "mgnMode": "cash" if inst_type(order) == "SPOT" else "cross",
@@ -172,7 +165,7 @@ def fill_bills(fill: Fill) -> list[dict[str, str]]:
         bills.append(
             _bill(bill_id(fill) + place, record_ms(fill))
             | shared
-            | {"ccy": coin, "sz": plain(size), "balChg": plain(change - paid), "fee": _negated(paid)}
+            | {"ccy": coin, "sz": plain(size), "balChg": plain(change - paid), "fee": negated(paid)}
             | {"pnl": plain(fill.realized), "posBalChg": "0" if market.product == SPOT else plain(fill.size)}
         )
     return bills
@@ -184,144 +177,4 @@ def transfer_bill(own_id: int, moment_ms: int, coin: str, amount: Decimal) -> di
     return _bill(own_id, moment_ms, type="1", subType="11", ccy=coin, sz=moved, balChg=moved) | {
         "from": "6",
         "to": "18",
-    }
-
-
-# The orders channel.
-
-_EMPTY = dict.fromkeys(
-    (
-        *("algoClOrdId", "algoId", "amendResult", "amendSource", "attachAlgoClOrdId", "cancelSource"),
-        *("cancelSourceReason", "fillFwdPx", "fillMarkPx", "fillMarkVol", "fillNotionalUsd", "fillPxUsd", "fillPxVol"),
-        *("msg", "notionalUsd", "pxType", "pxUsd", "pxVol", "quickMgnType", "reqId", "slOrdPx", "slTriggerPx"),
-        *("slTriggerPxType", "source", "stpId", "tag", "tpOrdPx", "tpTriggerPx", "tpTriggerPxType"),
-        *("fillPx", "fillTime", "execType", "tradeId", "fillFeeCcy"),
-    ),
-    "",
-)
-_NOTHING = {"fillSz": "0", "fillFee": "0", "fillPnl": "0"}
-
-
-def order_row(
-    order: Order,
-    *,
-    state: str,
-    moment_ms: int,
-    filled: Decimal = ZERO,
-    cost: Decimal = ZERO,
-    fee: Decimal = ZERO,
-    rebate: Decimal = ZERO,
-) -> dict[str, Any]:
-    """An order in one of its states, its sums included: `fee` and `rebate` are of all its fills, both positive."""
-    market = order.market
-    kind = inst_type(order)
-    is_selling_maker = market.product == SPOT and order.side == "sell"
-    fee_coin = market.settle or (market.quote if order.side == "sell" else market.base)
-    rebate_coin = market.settle or (market.base if is_selling_maker else market.quote)
-    return {
-        **_EMPTY,
-        **_NOTHING,
-        "accFillSz": plain(filled),
-        "attachAlgoOrds": [],
-        "avgPx": plain(_average(market, filled, cost)),
-        "cTime": str(order.created_ms),
-        "category": _category(order),
-        "ccy": "" if kind == "SPOT" else market.settle or market.quote,
-        "clOrdId": order.client_id,
-        "code": "0",
-        "fee": plain(-fee),
-        "feeCcy": fee_coin,
-        "instId": market.id,
-        "instType": kind,
-        "isTpLimit": "false",
-        "lever": "0" if kind == "SPOT" else "3",
-        "linkedAlgoOrd": {"algoId": ""},
-        "ordId": order.id,
-        "ordType": order.type,
-        "pnl": "0",
-        "posSide": "" if market.product == SPOT else "net",
-        "px": plain(order.price) if order.type == "limit" else "",
-        "rebate": plain(rebate),
-        "rebateCcy": rebate_coin,
-        "reduceOnly": "true" if order.kind in FORCED else "false",
-        "side": order.side,
-        "state": state,
-        "stpMode": "cancel_maker",
-        "sz": plain(order.size),
-        "tdMode": "cash" if kind == "SPOT" else "cross",
-        "tgtCcy": "base_ccy" if market.product == SPOT and order.type == "market" else "",
-        "tradeQuoteCcy": trade_quote(market),
-        "uTime": str(moment_ms),
-    }
-
-
-def fill_of_order(fill: Fill) -> dict[str, str]:
-    """What the push of a fill adds to its order; forced trades have no id here."""
-    fee = _fee(fill)
-    return {
-        "tradeId": "0" if is_forced(fill) else fill.trade_id,
-        "fillPx": plain(fill.price),
-        "fillSz": plain(fill.size),
-        "fillTime": str(fill.timestamp_ms),
-        "fillFee": _negated(fee.amount),
-        "fillFeeCcy": fee.currency,
-        "fillPnl": plain(fill.realized),
-        "pnl": plain(fill.realized),
-        "execType": _role(fill),
-    }
-
-
-def _average(market: Market, filled: Decimal, cost: Decimal) -> Decimal:
-    if not filled:
-        return ZERO
-    amount = filled * market.contract_size
-    return amount / cost if market.product == INVERSE else cost / amount
-
-
-def _category(order: Order) -> str:
-    if order.kind == "liquidation":
-        return "full_liquidation" if zlib.crc32(order.id.encode()) % 2 else "partial_liquidation"
-    return "adl" if order.kind == "adl" else "normal"
-
-
-def is_in_family(market: Market, wanted: str) -> bool:
-    """Whether a market is of the family asked for ("": of any)."""
-    return not wanted or family(market) == wanted
-
-
-# Wallets.
-
-
-def balance(account: Account, wallet: str, coins: set[str], now_ms: int) -> dict[str, Any]:
-    """The trading wallet with the coins that hold something, or those of them that were asked for."""
-    no_equity = account.mode == "spot"
-    details = []
-    for coin, held in account.wallets.get(wallet, {}).items():
-        if not (held.free or held.locked) or (coins and coin not in coins):
-            continue
-        total, free, locked = plain(held.total), plain(held.free), plain(held.locked)
-        empty = (
-            "imr",
-            "mgnRatio",
-            "mmr",
-            "notionalLever",
-            "maxLoan",
-            "spotInUseAmt",
-            "clSpotInUseAmt",
-            "maxSpotInUseAmt",
-        )
-        zero = ("borrowFroz", "crossLiab", "fixedBal", "interest", "isoEq", "isoLiab", "isoUpl", "liab", "rewardBal")
-        details.append(
-            dict.fromkeys(empty, "")
-            | dict.fromkeys((*zero, "spotIsoBal", "stgyEq", "twap", "upl", "uplLiab"), "0")
-            | {"ccy": coin, "eq": total, "cashBal": total, "spotBal": total, "disEq": total, "eqUsd": total}
-            | {"availBal": free, "availEq": "" if no_equity else free, "frozenBal": locked, "ordFrozen": locked}
-            | {"uTime": str(now_ms)}
-        )
-    return {
-        **dict.fromkeys(("adjEq", "borrowFroz", "imr", "mgnRatio", "mmr", "notionalUsd", "ordFroz", "upl"), ""),
-        "isoEq": "0",
-        "totalEq": "0",
-        "uTime": str(now_ms),
-        "details": details,
     }
