@@ -96,7 +96,7 @@ class Span(click.ParamType[float]):
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Same seed, same accounts.")
 @click.option("--rate", type=click.FloatRange(min=0), default=5.0, show_default=True, help="Trades a second, in all.")
 @click.option("--accounts", type=click.IntRange(min=1), default=2, show_default=True, help="Accounts per exchange.")
-@click.option("--exchanges", default="", help="Only these, comma-separated. [default: all]")
+@click.option("--exchanges", default="", help="Only these, comma-separated; or all.  [default: all]")
 @click.option("--weather", help="Play faults meanwhile, by name; `storm` plays many.")
 def demo(
     *,
@@ -343,6 +343,8 @@ def _chosen_exchanges(text: str) -> tuple[str, ...]:
     theirs = _modules(source / "simulator")
     both = sorted(ours & theirs)
     wanted = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    if wanted == ("all",):
+        return tuple(both)
     if unknown := [name for name in wanted if name not in both]:
         raise CannotRun(f"There is no simulated exchange {', '.join(unknown)}. There are: {', '.join(both)}.")
     return wanted or tuple(both)

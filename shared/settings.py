@@ -81,9 +81,7 @@ class Settings(BaseSettings):
     )
     stream_enabled: bool = Field(default=True, description="Whether this streamer takes connections.")
     stream_capacity: int = Field(default=5_000, ge=1, description="The most connections one streamer takes.")
-    stream_lease: Span = Field(
-        default=timedelta(seconds=12), description="How long a streamer's claim lasts unrenewed."
-    )
+    stream_lease: Span = Field(default=timedelta(seconds=9), description="How long a streamer's claim lasts unrenewed.")
     connect_budget: bool = Field(
         default=True,
         description="Keep to the exchanges' limits of new sockets. Off only against a simulator.",
