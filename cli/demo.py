@@ -18,6 +18,7 @@ from cli.desk import CannotRun, Desk, free_or, open_desk, own_environment, say
 from cli.embedded.children import free_port
 from cli.embedded.folder import write_private
 from cli.gauge import Gauge
+from cli.mending import SPOILS_KEYS, restore_keys, resume_suspended
 from cli.running import state_folder
 from cli.simulated import Simulator
 from cli.supervisor import StartFailed, answers, room
@@ -116,7 +117,8 @@ def demo(
 
     Two users are signed up, with connections on all exchanges; trades appear on the page as they are made.
     With --for it runs by itself: trades, stops trading, waits until all is proven, compares Postgres with what the
-    simulator knows, and exits with 1 unless all is equal.
+    simulator knows, and exits with 1 unless all is equal. Where the weather spoilt keys, they are good again after
+    the trading, and the suspended connections are resumed, as their owners and you would do it.
     """
     if report is not None:
         if span is None:
@@ -222,9 +224,12 @@ def _prove(desk: Desk, simulator: Simulator, wanted: Wanted, span: float) -> dic
         _watch_until(desk, lambda: False, span)
         simulator.trade(0)
         simulator.clear_weather()
+        if wanted.weather in SPOILS_KEYS:
+            restore_keys(simulator)
         ended_ms = _end_of_trading(simulator)
         gauge.is_sampling_prices = False
-        is_proven = _wait_until_proven(desk, db, simulator, wanted, ended_ms)
+        suspended: dict[str, str] = {}
+        is_proven = _wait_until_proven(desk, db, simulator, wanted, ended_ms, suspended)
         equal_by = time.monotonic() + EQUAL_WITHIN
         result = compare(db, simulator.truth())
         while is_proven and not result.is_equal and time.monotonic() < equal_by:
@@ -236,19 +241,32 @@ def _prove(desk: Desk, simulator: Simulator, wanted: Wanted, span: float) -> dic
         gauge.stop()
         if desk.supervisor.stopping.is_set():
             return None
-        return _figures(db, result, gauge, wanted, is_proven=is_proven, deaths=desk.supervisor.deaths)
+        figures = _figures(db, result, gauge, wanted, is_proven=is_proven, deaths=desk.supervisor.deaths)
+        return figures | {"suspended": suspended}
 
 
 def _end_of_trading(simulator: Simulator) -> int:
     """Now, or the youngest trade where an exchange's clock was ahead: REST shows it when its moment has come."""
-    made = (trade["timestamp_ms"] + 1 for account in simulator.truth()["accounts"] for trade in account["trades"])
+    accounts = simulator.truth()["accounts"]
+    made = (int(trade["timestamp_ms"]) + 1 for account in accounts for trade in account["trades"])
     return max(simulator.now_ms(), *made)
 
 
-def _wait_until_proven(desk: Desk, db: psycopg.Connection, simulator: Simulator, wanted: Wanted, until_ms: int) -> bool:
-    """Wait until REST has shown every feed up to the end of trading. Says what is left when it takes too long."""
+def _wait_until_proven(
+    desk: Desk,
+    db: psycopg.Connection,
+    simulator: Simulator,
+    wanted: Wanted,
+    until_ms: int,
+    suspended: dict[str, str],
+) -> bool:
+    """Wait until REST has shown every feed up to the end of trading. Says what is left when it takes too long.
+
+    What spoilt keys have suspended is resumed; `suspended` is told the reasons.
+    """
     nudge_at, told_at = 0.0, time.monotonic()
-    asked = {"until": until_ms, "exchanges": list(wanted.exchanges)}
+    exchanges = list(wanted.exchanges)
+    asked = {"until": until_ms, "exchanges": exchanges}
 
     def unproven() -> list[tuple[str, str]]:
         return [(label, feed) for _, label, feed in db.execute(UNPROVEN, asked)]
@@ -263,6 +281,8 @@ def _wait_until_proven(desk: Desk, db: psycopg.Connection, simulator: Simulator,
     def is_proven() -> bool:
         nonlocal nudge_at
         if time.monotonic() >= nudge_at:
+            if wanted.weather in SPOILS_KEYS:
+                suspended.update(resume_suspended(db, exchanges))
             if simulator.now_ms() > until_ms + SETTLED_MS:
                 db.execute(NUDGE_FEEDS, [until_ms - 1])
             db.execute(NUDGE)

@@ -34,6 +34,10 @@ class Simulator:
         """End every fault."""
         self.ask("DELETE", "/weather")
 
+    def restore_key(self, account: str) -> None:
+        """Make a spoilt key good again."""
+        self.ask("POST", f"/keys/{account}/restore")
+
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """One request of the simulator's interface (simulator/README.md)."""
         data = None if body is None else json.dumps(body).encode()
