@@ -22,6 +22,7 @@ from workers.history import close, horizon_of, open_run
 from workers.planning import Piece, edge_window, youngest
 from workers.reading import Run, keep_broken, read_piece
 from workers.recovery import came_back
+from workers.rereading import resolve_heard
 
 # Pauses before an order is looked for again within one job: REST shows a fill a moment after the stream tells it.
 _LOOKS_SECONDS = (0.3, 0.6, 1.2)
@@ -76,6 +77,7 @@ def _catch_up(run: Run, request: CatchUp) -> Outcome:
         raise
     _read_soon(run, left)
     _expect(run)
+    resolve_heard(run)
     with borrow(run.desk.pool) as db:
         if trouble is not None:
             connections.touch_failure(db, run.connection.id, "catch_up", trouble)

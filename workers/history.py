@@ -30,6 +30,7 @@ from workers.fate import Outcome, Told, duty_of
 from workers.planning import YOUNG_MS, Horizon, Piece, inside, lost, next_gap
 from workers.reading import Run, keep_broken, read_piece
 from workers.recovery import came_back
+from workers.rereading import resolve_heard
 
 MARKED = "marked"
 """The reason of a range that stands in the feeds' recheck already: a continuation does not mark it again."""
@@ -80,6 +81,7 @@ def _sync(run: Run, request: SyncHistory) -> Outcome:
         with borrow(run.desk.pool) as db:
             connections.set_status(db, run.connection.id, SyncStatus.BACKFILLING)
     is_complete, trouble, read = _read_all(run, request)
+    resolve_heard(run)
     if not is_complete:
         return Outcome(word="goes_on", go_on_with=_continued(request, run))
     with borrow(run.desk.pool) as db:

@@ -1,6 +1,6 @@
 """What could not be read, or contradicts: kept whole with its reason, shown, and replayable after a mend."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -131,6 +131,34 @@ def listed(
         )
         for row in rows
     ]
+
+
+def heard(db: Db, connection_id: UUID, *, limit: int = 100) -> list[tuple[int, str | None, str]]:
+    """Id, identity and raw of the newest unresolved items of a stream. A contradiction is for a person to judge."""
+    rows = db.execute(
+        """
+        SELECT id, identity, raw::text FROM quarantine
+        WHERE connection_id = %s AND source = 'stream' AND resolved_at IS NULL AND reason NOT LIKE 'contradicted: %%'
+        ORDER BY id DESC LIMIT %s
+        """,
+        (connection_id, limit),
+    ).fetchall()
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def resolve_confirmed(db: Db, item_id: int, connection_id: UUID, identities: Sequence[str]) -> bool:
+    """Mark an item as dealt with if REST has confirmed all these trades of this connection."""
+    found = db.execute(
+        """
+        UPDATE quarantine SET resolved_at = now()
+        WHERE id = %s AND resolved_at IS NULL AND NOT EXISTS (
+            SELECT FROM unnest(%s::text[]) AS told (identity)
+            LEFT JOIN trades t ON t.connection_id = %s AND t.identity = told.identity
+            WHERE t.confirmed_at IS NULL)
+        """,
+        (item_id, list(identities), connection_id),
+    )
+    return found.rowcount == 1
 
 
 def resolve(db: Db, item_id: int) -> bool:

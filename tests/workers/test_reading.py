@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -111,6 +112,31 @@ def test_a_row_that_cannot_be_read_is_kept_and_the_others_are_stored(invented: B
     invented.run(SyncHistory(connection_id=connection_id))
     assert len(invented.trades(connection_id)) == 2
     assert [item.raw for item in quarantine.listed(invented.db, connection_id=connection_id)] == ['"broken"']
+
+
+@pytest.mark.parametrize("request_of", [SyncHistory, CatchUp])
+def test_what_a_stream_told_unreadably_is_resolved_once_rest_shows_the_same_trade(
+    invented: Bench, world: InventedWorld, request_of: Callable[..., SyncHistory | CatchUp]
+) -> None:
+    connection_id = an_invented_connection(invented, "PAGES")
+    invented.run(SyncHistory(connection_id=connection_id))
+    world.now += HOUR
+    world.trade("PAGES", world.now - 30_000, world.now - 20_000)
+    told: dict[str, dict[str, Any]] = {
+        "read again": {"raw": world.rows[0]},
+        "known by its identity": {"raw": {"price": "NaN"}, "identity": "spot:PAGES:2"},
+        "never made": {"raw": {"market": "PAGES", "id": 99, "time": NOW}},
+        "contradicted: price": {"raw": world.rows[0] | {"of": "two"}, "identity": "spot:PAGES:1"},
+        "half a frame": {"raw": '{"market": "PAG'},
+    }
+    items = [
+        quarantine.Item(connection_id=connection_id, exchange=None, source="stream", reason=reason, **known)
+        for reason, known in told.items()
+    ]
+    quarantine.record(invented.db, items)
+    invented.run(request_of(connection_id=connection_id))
+    left = {item.reason for item in quarantine.listed(invented.db, connection_id=connection_id)}
+    assert left == {"never made", "contradicted: price", "half a frame"}
 
 
 def test_nothing_is_proven_that_may_not_have_settled_yet(invented: Bench, world: InventedWorld) -> None:

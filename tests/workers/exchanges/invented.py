@@ -135,6 +135,6 @@ EXCHANGE = Exchange(
     streams=(),
     ticker_streams=(),
     decode=lambda frame: frame,
-    read_stream=lambda *_: Heard(),
+    read_stream=lambda row, *_: Heard(trades=(trade_of(row),)),
     read_rest=lambda *_: Heard(),
 )
