@@ -16,7 +16,7 @@ from shared import exchanges
 from shared.coordination.budgets import Ban, Budgets
 from shared.coordination.serial import Turns
 from shared.domain.connections import Credentials
-from shared.domain.errors import BadInput, StoreUnavailable, Transient, WireUnavailable
+from shared.domain.errors import BadInput, StoreUnavailable, WireUnavailable
 from shared.gateway import Gateway
 from shared.logs import get_log, set_up
 from shared.queue.wire import open_async_wire, open_wire, wait_for_wire, wire_state
@@ -25,7 +25,7 @@ from shared.storage import bans
 from shared.storage.connections import SealedKey
 from shared.storage.pool import Pool, borrow, open_pool
 from shared.storage.ready import NotMigrated, wait_until_migrated
-from shared.vault import CannotOpen, Vault
+from shared.vault import Vault
 from streamer.process import Streamer
 
 PATIENCE = timedelta(seconds=30)
@@ -142,27 +142,18 @@ async def _run(settings: Settings, pool: Pool) -> None:
 
 
 def _opener(vault: Vault) -> Callable[[SealedKey], Credentials]:
-    """Opens credentials just before use. `CannotUnlock`: the operator mends that, and it is tried again."""
+    """Opens credentials just before use. What it makes raises `CannotOpen`."""
 
     def open_key(sealed: SealedKey) -> Credentials:
-        try:
-            return vault.open(
-                sealed.blob,
-                user_id=sealed.user_id,
-                user_salt=sealed.user_salt,
-                connection_id=sealed.connection_id,
-                exchange=sealed.exchange,
-            )
-        except CannotOpen as error:
-            raise CannotUnlock(hint=error.sentence) from error
+        return vault.open(
+            sealed.blob,
+            user_id=sealed.user_id,
+            user_salt=sealed.user_salt,
+            connection_id=sealed.connection_id,
+            exchange=sealed.exchange,
+        )
 
     return open_key
-
-
-class CannotUnlock(Transient):
-    """This connection's credentials do not open with the CREDENTIALS_KEY of this server."""
-
-    code = "cannot_unlock"
 
 
 def _remember(pool: Pool, ban: Ban) -> None:

@@ -14,7 +14,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from msgspec import Struct
 
 from shared.domain.connections import Credentials, Secret
-from shared.domain.errors import BadInput
+from shared.domain.errors import Transient
 from shared.vault.keys import parse_keys
 
 _MAGIC = b"TS"
@@ -40,10 +40,25 @@ _TAG = 16
 _KEPT_USERS = 2_048
 
 
-class CannotOpen(BadInput):
-    """These credentials do not open: they belong to another row, were altered, or were sealed with another key."""
+class CannotOpen(Transient):
+    """These credentials do not open: they belong to another row, were altered, or were sealed with another key.
+
+    The operator mends that, not the user whose key it is: it is tried again meanwhile.
+    """
 
     code = "cannot_open"
+
+
+class KeyVersionMissing(CannotOpen):
+    """A version of CREDENTIALS_KEY is missing in this process."""
+
+    code = "key_version_missing"
+
+    def __init__(self, version: str, held: Iterable[str]) -> None:
+        super().__init__(
+            f"The credentials are sealed with version {version} of CREDENTIALS_KEY, and a process holds only "
+            f"{', '.join(held)}. The operator must restart it with {version} added; until then it is tried again."
+        )
 
 
 class Sealed(Struct, frozen=True):
@@ -103,14 +118,14 @@ class Vault:
         return Sealed(_MAGIC + len(header).to_bytes(2, "big") + header + nonce + body, self.newest)
 
     def open(self, blob: bytes, *, user_id: UUID, user_salt: bytes, connection_id: UUID, exchange: str) -> Credentials:
-        """Open what was sealed for this very connection. Raises `CannotOpen`, which tells nothing of the content."""
+        """Open what was sealed for this very connection.
+
+        Raises `CannotOpen`, which tells nothing of the content; `KeyVersionMissing` when it was sealed with another.
+        """
         header, parameters, nonce, body = _taken_apart(blob)
         version = parameters["key"]
         if version not in self._keys:
-            raise CannotOpen(
-                f"These credentials are sealed with the key version {version}, which CREDENTIALS_KEY does not hold.",
-                hint="Add it again, or connect the account anew.",
-            )
+            raise KeyVersionMissing(version, self._keys)
         cipher = self._cipher(version, parameters["root"], parameters["user"], user_salt)
         try:
             plain = cipher.decrypt(nonce, body, _bound_to(header, connection_id, user_id, exchange))

@@ -1,7 +1,7 @@
 """A streamer in the test's own event loop, over real Postgres and Valkey, at an exchange that exists in tests only."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ import redis
 from shared.domain.connections import Credentials
 from shared.exchanges.kit.contract import Answer, Exchange
 from shared.queue.wire import open_async_wire
+from shared.storage.connections import SealedKey
 from shared.storage.pool import Pool, open_pool
 from streamer.ending import end
 from streamer.process import Streamer
@@ -74,6 +75,7 @@ class Stage:
         room: int = 1000,
         wire_url: str = "",
         exchange: Exchange | None = None,
+        open_key: Callable[[SealedKey], Credentials] = lambda _: Credentials({"api_key": "k"}),
         **traits: Any,
     ) -> Streamer:
         exchange = exchange or exchange_at(self.server, **traits)
@@ -83,7 +85,7 @@ class Stage:
             pool=self.pool,
             wire=open_async_wire(wire_url or self.redis_url),
             rest=self.rest,
-            open_key=lambda sealed: Credentials({"api_key": "k"}),
+            open_key=open_key,
             connects=None,
             room=room,
             lease=timedelta(seconds=lease),

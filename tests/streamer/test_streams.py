@@ -3,7 +3,10 @@
 from shared.domain.errors import ContractBroken
 from shared.domain.trades import Product
 from shared.storage import connections
+from shared.vault import Vault, new_key
 from tests.fixtures.waiting import becoming
+
+OLD_KEY = new_key()
 
 
 def session_states(stage):
@@ -85,6 +88,30 @@ async def test_a_rejected_key_suspends_its_connection_and_no_other(stage, server
     assert server.joins[bad] == 1
     assert stage.state(bad) == "refused"
     assert stage.state(good) == "live"
+
+
+async def test_a_streamer_that_lacks_a_key_version_says_so_and_suspends_nobody(stage, server):
+    connection_id = stage.connect()
+    before, after = Vault(OLD_KEY), Vault(f"v2:{new_key()},v1:{OLD_KEY}")
+    seal = after.seal(
+        {"api_key": "k"}, user_id=connection_id, user_salt=bytes(16), connection_id=connection_id, exchange="e"
+    )
+    vault = before
+    opened = []
+
+    def open_key(_):
+        opened.append(vault)
+        return vault.open(
+            seal.blob, user_id=connection_id, user_salt=bytes(16), connection_id=connection_id, exchange="e"
+        )
+
+    stage.start(open_key=open_key)
+    await becoming(lambda: stage.state(connection_id) == "lost" and len(opened) > 1)
+    assert "version v2 of CREDENTIALS_KEY" in stage.one("SELECT fields ->> 'reason' FROM events")
+    stored = connections.get_connection(stage.db, connection_id)
+    assert (stored.sync_status, stored.error_code) == ("new", None)
+    vault = after
+    await becoming(lambda: stage.state(connection_id) == "live")
 
 
 async def test_a_message_that_cannot_be_read_is_kept_and_the_next_one_is_heard(stage, server):

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from shared.domain.connections import Credentials
-from shared.vault import CannotOpen, Vault, key_version_of, new_key
+from shared.vault import CannotOpen, KeyVersionMissing, Vault, key_version_of, new_key
 
 KEY = new_key()
 FIELDS = {"api_key": "the api key", "secret": "the s€cret", "passphrase": ""}
@@ -118,7 +118,7 @@ def test_the_newest_version_seals_and_every_version_opens(vault):
     assert ("v1", "v2") == (old.key_version, new.key_version)
     for seal in (old, new):
         assert "the api key" == both.open(seal.blob, **a_row()).reveal("api_key")
-    with pytest.raises(CannotOpen, match="v2"):
+    with pytest.raises(KeyVersionMissing, match="version v2 of CREDENTIALS_KEY, and a process holds only v1"):
         vault.open(new.blob, **a_row())
 
 

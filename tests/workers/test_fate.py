@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from cli.keys import rotate
 from shared.domain.connections import SyncStatus
 from shared.domain.errors import (
     AddressNotAllowed,
@@ -26,6 +27,7 @@ from shared.queue.consumer import PutBack
 from shared.queue.requests import CatchUp, CheckKey, Request, SyncBalances, SyncHistory
 from shared.storage import connections, due, events, jobs, quarantine
 from shared.storage.pool import open_pool
+from shared.vault import new_key
 from tests.workers.conftest import Bench, an_invented_connection
 from tests.workers.invented_world import NOW, InventedWorld
 from workers.fate import arguments_of, run_job
@@ -104,6 +106,25 @@ def test_what_only_its_owner_can_mend_suspends_the_connection_and_tells_once(
     assert [event.name for event in events.latest(invented.db, connection_id=connection_id)] == ["connection.suspended"]
     assert ConnectionChanged(connection_id=connection_id, change="suspended") in invented.published
     assert all(moment is None for moment in due.due_at(invented.db, connection_id).values())
+
+
+def test_a_worker_that_lacks_a_key_version_says_so_and_suspends_nobody(
+    make_bench: Callable[..., Bench], world: InventedWorld
+) -> None:
+    old, new = new_key(), new_key()
+    stale = make_bench(world, world.markets, key=old, now_ms=lambda: world.now)
+    connection_id = an_invented_connection(stale, "PAGES")
+    restarted = make_bench(world, world.markets, key=f"v2:{new},v1:{old}", now_ms=lambda: world.now)
+    rotate(stale.db, restarted.vault)
+    for _ in range(3):
+        stale.run(SyncHistory(connection_id=connection_id))
+    connection = connections.get_connection(stale.db, connection_id)
+    assert (connection.sync_status, connection.error_code) == (SyncStatus.DEGRADED, "key_version_missing")
+    assert "restart it with v2" in (connection.error_message or "")
+    assert due.due_at(stale.db, connection_id)["backfill"] is not None
+    assert not world.asked
+    restarted.run(SyncHistory(connection_id=connection_id))
+    assert connections.get_connection(stale.db, connection_id).sync_status is SyncStatus.LIVE
 
 
 def test_one_connections_bad_key_leaves_the_others_alone(invented: Bench, world: InventedWorld) -> None:
