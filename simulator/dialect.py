@@ -99,6 +99,7 @@ class SocketRoute(Struct, kw_only=True, frozen=True):
     `silent_cut_s`: the client must say something (any text; with `frames_count` also protocol pings) that often.
     `longest_life_s`: the socket is closed then (this span follows the simulated clock's speed).
     `messages`: at most so many inbound frames in so many seconds, pings and pongs included, else it is cut.
+    `answers_pings`: whether a client's protocol pings get their pongs.
     """
 
     host: str
@@ -109,6 +110,7 @@ class SocketRoute(Struct, kw_only=True, frozen=True):
     pong_within_s: float | None = None
     silent_cut_s: float | None = None
     frames_count: bool = False
+    answers_pings: bool = True
     longest_life_s: float | None = None
     messages: tuple[int, float] | None = None
     details: dict[str, Any] = field(default_factory=dict)
@@ -268,6 +270,10 @@ class Dialect:
         """The next trade's id: here a counter of each market, so that ids repeat across symbols."""
         market.last_id += dice.randint(1, 9)
         return str(market.last_id)
+
+    def own_trade_ids(self, trade_id: str) -> tuple[str, str]:
+        """What a trade with oneself is called on the maker's side and on the taker's: the same, on most exchanges."""
+        return trade_id, trade_id
 
     def order_id(self, account: Account, market: Market, number: int, dice: Random) -> str:
         return str(number)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from simulator.exchange import Exchange
 
 _encode = msgspec.json.Encoder().encode
+PONG = b"\x8a"
+"""The first byte of a pong."""
 LONGEST_WRITE_QUEUE = 64 * 1024 * 1024
 
 
@@ -213,6 +215,8 @@ class Socket:
 
     def _flush(self) -> None:
         for data in self.protocol.data_to_send():
+            if data[:1] == PONG and not self.route.answers_pings:
+                continue
             if data and not self.stalled and not self.transport.is_closing():
                 self.transport.write(data)
 

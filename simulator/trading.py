@@ -114,15 +114,15 @@ class Trader:
         return [*events, OrderEnded(order, now_ms), *moves.told(now_ms)]
 
     def _with_oneself(self, account: Account, now_ms: int, wish: Wish) -> list[Event]:
-        """Two orders of one account meet: one trade id, once as maker and once as taker."""
+        """Two orders of one account meet: one trade, once as maker and once as taker."""
         market = wish.market or self._market(account)
         price = wish.price or self._price(market)
         size = wish.size or self._size(market, price)
         sides = ("buy", "sell") if self.dice.random() < 0.5 else ("sell", "buy")
         moves = Moves(account)
-        trade_id = wish.trade_id or self.dialect.trade_id(account, market, self.dice)
+        trade_ids = self.dialect.own_trade_ids(wish.trade_id or self.dialect.trade_id(account, market, self.dice))
         events: list[Event] = []
-        for side, maker in zip(sides, (True, False), strict=True):
+        for side, maker, trade_id in zip(sides, (True, False), trade_ids, strict=True):
             order = self._order(account, market, side, size, price, "trade", now_ms, resting=maker, wish=ANY)
             filled = self._execute(moves, order, size, price, now_ms, maker=maker, wish=Wish(trade_id=trade_id))
             filled.fill.self_trade = True
