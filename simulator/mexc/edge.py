@@ -54,7 +54,7 @@ class Edge(Conversation):
         param: dict[str, Any] = given if isinstance(given, dict) else {}
         if method == "ping":
             self.pinged_at_s = self.exchange.real_s()
-            self._say("pong", self.exchange.now_ms())
+            self._reply("pong", self.exchange.now_ms())
         elif method == "login":
             self._log_in(param, silently=asked.get("subscribe") is False)
         elif method == "personal.filter":
@@ -63,11 +63,11 @@ class Edge(Conversation):
             self._ticker(str(method), str(param.get("symbol")))
         elif method in {"sub.tickers", "unsub.tickers"}:
             self.wants_all = method == "sub.tickers"
-            self._say(f"rs.{method}", "success")
+            self._reply(f"rs.{method}", "success")
             if self.wants_all:
                 self.socket.event(all_tickers(self.exchange))
 
-    def _say(self, channel: str, data: Any) -> None:
+    def _reply(self, channel: str, data: Any) -> None:
         self.socket.reply({"channel": channel, "data": data, "ts": self.exchange.now_ms()})
 
     # The account.
@@ -77,14 +77,14 @@ class Edge(Conversation):
         account = self.exchange.by_key.get(key)
         trouble = 401 if account is None else self._trouble(account, key, stamp, str(param.get("signature")))
         if account is None or trouble:
-            self._say("rs.error", FUTURES[trouble])
+            self._reply("rs.error", FUTURES[trouble])
             return
         if self.account is not None:
             self.exchange.listeners.remove(self.account, self)
         self.account = account
         self.exchange.listeners.add(account, self)
         self.filters = {} if silently else {name: set() for name in FILTERS}
-        self._say("rs.login", "success")
+        self._reply("rs.login", "success")
 
     def _trouble(self, account: Account, key: str, stamp: str, signature: str) -> int:
         """The code of what is wrong with a login, 0 when nothing is."""
@@ -102,14 +102,14 @@ class Edge(Conversation):
         rules = {}
         for one in wanted if isinstance(wanted, list) else [None]:
             if not isinstance(one, dict) or one.get("filter") not in FILTERS:
-                self._say("rs.error", "Invalid filter")
+                self._reply("rs.error", "Invalid filter")
                 return
             rules[str(one["filter"])] = set(map(str, one.get("rules") or []))
         if self.account is None:
-            self._say("rs.error", "Not logged in")
+            self._reply("rs.error", "Not logged in")
             return
         self.filters = rules or {name: set() for name in FILTERS}
-        self._say("rs.personal.filter", "success")
+        self._reply("rs.personal.filter", "success")
 
     def wants(self, topic: str, market: Market | None) -> bool:
         rules = self.filters.get(topic)
@@ -127,9 +127,9 @@ class Edge(Conversation):
     def _ticker(self, method: str, symbol: str) -> None:
         market = contract(self.call, symbol)
         if market is None or market.status == "delisted":
-            self._say("rs.error", f"Contract [{symbol}] not exists")
+            self._reply("rs.error", f"Contract [{symbol}] not exists")
             return
-        self._say(f"rs.{method}", "success")
+        self._reply(f"rs.{method}", "success")
         if method == "sub.ticker":
             self.tickers[symbol] = market
             self.socket.event(ticker_frame(self.exchange, market))

@@ -1,6 +1,7 @@
 """The futures interface, `/api/v1`: fills of one contract by pages, ninety days back; orders and positions of all."""
 
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from simulator.dialect import DAY_MS, Call
@@ -79,14 +80,15 @@ def orders(call: Call) -> Any:
     """GET …/order/list/history_orders: of one contract or of all; `states` narrows it."""
     market, (since, until), (number, size) = _market(call), _window(call), _page(call, LARGEST_PAGE)
     states = set(filter(None, call.params.get("states", "").split(",")))
-    found = []
-    for product in (LINEAR, INVERSE) if market is None else (market.product,):
-        for order in orders_between(call.account, product, market.id if market else "", since, until):
-            row = rows.futures_order(order, order.filled, order.cost, rows.NO_FEE)
-            if row["state"] != rows.WAITING and (not states or str(row["state"]) in states):
-                found.append(row)
-    found.sort(key=lambda row: int(row["createTime"]), reverse=True)
-    return good(found[(number - 1) * size : number * size])
+    found = [
+        order
+        for product in ((LINEAR, INVERSE) if market is None else (market.product,))
+        for order in orders_between(call.account, product, market.id if market else "", since, until)
+        if order.status != "open" and (not states or str(rows.order_state(order, order.filled)) in states)
+    ]
+    found.sort(key=attrgetter("created_ms"), reverse=True)
+    page = found[(number - 1) * size : number * size]
+    return good([rows.futures_order(order, order.filled, order.cost, rows.NO_FEE) for order in page])
 
 
 def positions(call: Call) -> Any:

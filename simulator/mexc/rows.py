@@ -138,13 +138,18 @@ def told_deal(fill: Fill) -> dict[str, Any]:
     return row
 
 
+def order_state(order: Order, filled: Decimal) -> int:
+    if order.status in {"canceled", "expired"}:
+        return GONE
+    return DONE if filled == order.size else WAITING
+
+
 def futures_order(order: Order, filled: Decimal, cost: Decimal, fee: Fee) -> dict[str, Any]:
     """One row of history_orders, or what the socket says of an order: sums only, no fill."""
     contracts = order.market.contract_size * filled
     average = ZERO
     if filled:
         average = contracts / cost if order.market.product == INVERSE else cost / contracts
-    state = GONE if order.status in {"canceled", "expired"} else DONE if filled == order.size else WAITING
     return {
         "orderId": order.id,
         "symbol": order.market.id,
@@ -164,7 +169,7 @@ def futures_order(order: Order, filled: Decimal, cost: Decimal, fee: Fee) -> dic
         "profit": 0,
         "feeCurrency": order.market.settle,
         "openType": 1,
-        "state": state,
+        "state": order_state(order, filled),
         "externalOid": order.client_id,
         "errorCode": 0,
         "usedMargin": 0,

@@ -60,20 +60,20 @@ class Stream(Conversation):
         except msgspec.DecodeError:
             asked = None
         if not isinstance(asked, dict):
-            self._say(0, "msg format invalid", code=1)
+            self._reply(0, "msg format invalid", code=1)
             return
         method, topics = str(asked.get("method")).upper(), asked.get("params")
         number = asked.get("id", 0)
         if method == "PING":
-            self._say(0, "PONG")
+            self._reply(0, "PONG")
         elif method not in {"SUBSCRIPTION", "UNSUBSCRIPTION"} or not isinstance(topics, list) or not topics:
-            self._say(number, "msg format invalid", code=1)
+            self._reply(number, "msg format invalid", code=1)
         elif method == "SUBSCRIPTION":
             self._subscribe([str(topic) for topic in topics], number)
         else:
             self._unsubscribe([str(topic) for topic in topics], number)
 
-    def _say(self, number: Any, text: str, code: int = 0) -> None:
+    def _reply(self, number: Any, text: str, code: int = 0) -> None:
         self.socket.reply({"id": number, "code": code, "msg": text})
 
     def _subscribe(self, topics: list[str], number: Any) -> None:
@@ -81,9 +81,9 @@ class Stream(Conversation):
         blocked = [topic for topic in topics if not self._is_known(topic)]
         if blocked or len({*self.topics, *topics}) > MOST_TOPICS:
             reason = "Blocked" if blocked else "Too many subscriptions"
-            self._say(number, f"Not Subscribed successfully! [{','.join(blocked or topics)}]. Reason： {reason}!")  # noqa: RUF001 — as it is said
+            self._reply(number, f"Not Subscribed successfully! [{','.join(blocked or topics)}]. Reason： {reason}!")  # noqa: RUF001 — as it is said
             return
-        self._say(number, ",".join(topics))
+        self._reply(number, ",".join(topics))
         for topic in topics:
             if topic in self.topics:
                 continue
@@ -101,7 +101,7 @@ class Stream(Conversation):
                     self.exchange.listeners.remove(self.key.account, self, topic)
         if not self.topics:
             self.bare_since_s = self.exchange.real_s()
-        self._say(number, ",".join(topics))
+        self._reply(number, ",".join(topics))
 
     def _is_known(self, topic: str) -> bool:
         if topic in PRIVATE:
