@@ -40,7 +40,7 @@ class Edge(Conversation):
         limit = self.exchange.rules.get("silent_cut_s", SILENT_S)
         if self.exchange.real_s() - self.pinged_at_s >= limit:
             self.exchange.counters["sockets_cut_silent"] += 1
-            self.socket.close(1000, "")
+            self.fell_silent()
 
     def received(self, message: str | bytes) -> None:
         """A method that is not known is answered with silence."""

@@ -52,7 +52,7 @@ class Stream(Conversation):
         limit = min(BARE_S, self.exchange.rules.get("silent_cut_s", BARE_S))
         if not self.topics and self.exchange.real_s() - self.bare_since_s >= limit:
             self.exchange.counters["sockets_cut_bare"] += 1
-            self.socket.close(1000, "")
+            self.fell_silent()
 
     def received(self, message: str | bytes) -> None:
         try:

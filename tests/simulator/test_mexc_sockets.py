@@ -448,6 +448,15 @@ async def test_a_day_is_the_longest_life(simulator: SimulatorProcess, voice: Any
     assert await talk.is_closed()
 
 
+async def test_weather_says_a_binary_push_twice_too(simulator: SimulatorProcess, voice: Any) -> None:
+    account = spot_account(simulator)
+    talk = await private(simulator, voice, account, DEALS)
+    simulator.weather("twice", chance=1.0)
+    (made,) = simulator.trade(account, market_id="BTCUSDT", fills=1)
+    pushes = [await talk.hear(), await talk.hear()]
+    assert [push.privateDeals.tradeId for push in pushes] == [made["exchange_trade_id"]] * 2
+
+
 async def test_the_old_address_is_gone(simulator: SimulatorProcess, voice: Any) -> None:
     for address in ("wss://wbs.mexc.com/ws", "wss://api.mexc.com/edge"):
         with pytest.raises(Exception, match="404"):
