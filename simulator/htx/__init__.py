@@ -207,7 +207,10 @@ class Htx(Dialect):
 
     def trouble(self, name: str, call: Call, options: dict[str, Any]) -> Response:
         if name == "rate_limit":
-            return too_often(call)
+            response, reset = too_often(call), call.now_ms + int(float(options.get("seconds", 1)) * 1000)
+            named = "recovery-time" if is_contract(call) else "X-HB-RateLimit-Requests-Expire"
+            response.headers |= {named: str(reset)}
+            return response
         if name == "ban":
             return blocked()
         if name == "not_found":
