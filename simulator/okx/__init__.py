@@ -26,6 +26,8 @@ UPGRADE_EVERY_S = 86_400.0
 class Okx(Dialect):
     """See `Dialect`. A mode is an account's level; one of level spot trades neither on margin nor contracts.
 
+    A spot order whose id ends with 7 is one on margin.
+
     `details` of an account: `entity` (global, eea, us), `demo`, `fee_type` 1 (always in quote), `main_uid` of a
     sub-account, `margin` False (never borrows), `repeats` (fills are told again).
     """
@@ -144,8 +146,11 @@ class Okx(Dialect):
         return keys.signed_account(call)
 
     def trouble(self, name: str, call: Call, options: dict[str, Any]) -> Response:
-        if name in {"rate_limit", "ban"}:
+        if name == "rate_limit":
             return self._too_many()
+        if name == "ban":
+            # Nothing is written of bans; who goes on asking may meet the door in front of the exchange.
+            return Response(status=429, body=b"<html>429 Too Many Requests</html>", content_type="text/html")
         if name == "maintenance":
             return refused(50001)
         if name == "not_found":

@@ -92,6 +92,7 @@ def fill_of_order(fill: Fill) -> dict[str, str]:
         "fillPnl": plain(fill.realized),
         "pnl": plain(fill.realized),
         "execType": role(fill),
+        **({"feeCcy": fee.currency} if fee.amount > 0 else {}),
     }
 
 

@@ -3,20 +3,21 @@
 import json
 from collections import Counter
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import ccxt
 import pytest
 
 from simulator.okx.keys import signature
+from tests.exchanges.messages import REAL
 from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import until
 from tests.simulator.plain import Said, call
 from tests.simulator.witnesses import assert_reads_the_truth, credentials, pointed_at
 
 DAY_MS = 86_400_000
 TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION")
-SAMPLES = Path(__file__).parents[2] / "../shared/samples/okx.json"
+SAMPLES = REAL / "okx.json"
 REST = "https://www.okx.com"
 
 
@@ -179,6 +180,34 @@ def test_an_account_of_the_spot_level_neither_borrows_nor_trades_contracts(simul
     assert asked(simulator, account).data["data"][0]["acctLv"] == "1"
 
 
+def test_ccxt_asks_for_one_type_at_a_time(simulator: SimulatorProcess, keyless: Any) -> None:
+    account = simulator.account("okx", history=120)
+    client = client_of(simulator, keyless, account)
+    told = simulator.truth(account)["trades"]
+    asked_for = {"spot": {}, "margin": {"type": "margin"}}
+    for product, params in asked_for.items():
+        read = as_it_happened(client.fetch_my_trades(None, None, 100, params))
+        assert_reads_the_truth(read, [trade for trade in told if trade["product"] == product])
+    swaps = as_it_happened(client.fetch_my_trades(None, None, 100, {"type": "swap"}))
+    assert_reads_the_truth(cut(swaps), cut([t for t in told if t["product"] in {"linear", "inverse"}]))
+
+
+def test_what_shows_late_shows_under_an_older_bill(simulator: SimulatorProcess, keyless: Any) -> None:
+    account = simulator.account("okx", products=["spot"], details={"margin": False})
+    client = client_of(simulator, keyless, account)
+    simulator.weather("late", delay=1.5)
+    slow = simulator.trade(account, market_id="BTC-USDT", fills=1)[0]["exchange_trade_id"]
+    simulator.calm()
+    quick = simulator.trade(account, market_id="BTC-USDT", fills=1)[0]["exchange_trade_id"]
+
+    def shown() -> list[str]:
+        return [row["tradeId"] for row in rows(client.privateGetTradeFills)]
+
+    assert shown() == [quick]
+    until(lambda: len(shown()) == 2)
+    assert shown() == [quick, slow]
+
+
 def test_a_page_holds_a_hundred_rows_newest_bill_first_and_the_end_is_an_empty_one(
     simulator: SimulatorProcess, keyless: Any
 ) -> None:
@@ -276,7 +305,7 @@ def test_fees_are_negative_when_paid_and_in_the_coin_that_the_account_chose(
     assert fee_of(quoted, product="spot", market_id="BTC-USDT", side="buy", maker=False) == ("USDT", True)
 
 
-@pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not beside the tree")
+@pytest.mark.skipif(not SAMPLES.exists(), reason="the real messages are not there")
 def test_rows_have_the_keys_of_real_ones(simulator: SimulatorProcess, keyless: Any) -> None:
     real = {case["id"]: case["raw"] for case in json.loads(SAMPLES.read_text())}
     account = simulator.account("okx", products=["spot"])
@@ -456,6 +485,9 @@ def test_a_key_of_demo_trading_needs_its_header(simulator: SimulatorProcess) -> 
     account = simulator.account("okx", details={"demo": True})
     assert asked(simulator, account).data["code"] == "50101"
     assert asked(simulator, account, x_simulated_trading="1").data["code"] == "0"
+    client = ccxt.okx(credentials(account))
+    client.set_sandbox_mode(True)
+    assert pointed_at(simulator, client, "okx").fetch_balance()["total"]
 
 
 # ── Limits and troubles ───────────────────────────────────────────────────────────────────────────────
@@ -485,6 +517,10 @@ def test_ccxt_understands_the_troubles(simulator: SimulatorProcess, keyless: Any
     simulator.calm()
     simulator.weather("rate_limit")
     assert refusal_of(client.fetch_balance)[1] == 50011
+    simulator.calm()
+    simulator.weather("rate_limit", patience=0)
+    with pytest.raises(ccxt.ExchangeNotAvailable, match="429"):
+        client.fetch_balance()
     simulator.calm()
     assert client.fetch_balance()["total"]
 

@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import ccxt.pro
@@ -15,11 +14,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from simulator.okx.keys import signature
+from tests.exchanges.messages import REAL
 from tests.fixtures.simulator import SimulatorProcess
 from tests.simulator.witnesses import assert_reads_the_truth, credentials, pointed_at
 
 PATIENCE_S = 10
-SAMPLES = Path(__file__).parents[2] / "../shared/samples/okx.json"
+SAMPLES = REAL / "okx.json"
 ANY = {"channel": "orders", "instType": "ANY"}
 
 
@@ -190,6 +190,18 @@ async def test_ccxt_is_told_of_a_wrong_signature(simulator: SimulatorProcess, wi
     with pytest.raises(ccxt.AuthenticationError):
         async with asyncio.timeout(PATIENCE_S):
             await client.watch_my_trades()
+
+
+async def test_ccxt_hears_demo_trading_at_its_own_door(simulator: SimulatorProcess) -> None:
+    client = ccxt.pro.okx(credentials(simulator.account("okx", details={"demo": True})))
+    client.set_sandbox_mode(True)
+    pointed_at(simulator, client, "okx", number=float)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            assert (await client.watch_balance())["BTC"]["total"]
+        assert {one["host"] for one in simulator.sockets("okx")} == {"wspap.okx.com"}
+    finally:
+        await client.close()
 
 
 # ── Signing in ────────────────────────────────────────────────────────────────────────────────────────
@@ -394,6 +406,14 @@ async def test_each_fill_is_a_push_of_its_order_whose_sums_grow(simulator: Simul
         assert int(row["fillTime"]) == trade["timestamp_ms"] < int(row["uTime"])
 
 
+async def test_who_chose_so_pays_a_purchase_in_quote(simulator: SimulatorProcess, voice: Any) -> None:
+    account = simulator.account("okx", details={"margin": False, "fee_type": 1})
+    talk = await listening(voice, account)
+    await steer(simulator.trade, account, product="spot", market_id="BTC-USDT", side="buy", maker=True, fills=1)
+    fill = (await talk.rows())[-1]
+    assert (fill["fillFeeCcy"], fill["feeCcy"], fill["fillFee"]) == ("USDT", "USDT", fill["fee"])
+
+
 async def test_a_rebate_is_positive_and_summed_apart(simulator: SimulatorProcess, voice: Any) -> None:
     account = simulator.account("okx", details={"margin": False})
     talk = await listening(voice, account)
@@ -446,7 +466,7 @@ async def test_some_accounts_are_told_again(simulator: SimulatorProcess, voice: 
     assert len(set(fills)) < len(fills)
 
 
-@pytest.mark.skipif(not SAMPLES.exists(), reason="the samples are not beside the tree")
+@pytest.mark.skipif(not SAMPLES.exists(), reason="the real messages are not there")
 async def test_pushes_have_the_keys_of_real_ones(simulator: SimulatorProcess, voice: Any) -> None:
     real = {case["id"]: case["raw"] for case in json.loads(SAMPLES.read_text())}
     account = simulator.account("okx", details={"margin": False})
