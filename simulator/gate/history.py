@@ -6,7 +6,7 @@ from typing import Any
 from simulator.dialect import DAY_MS, Call
 from simulator.gate import ended, rows
 from simulator.gate.errors import refusal
-from simulator.gate.keys import UNIFIED, may_see
+from simulator.gate.keys import UNIFIED, has_opened, may_see
 from simulator.gate.listings import product_of
 from simulator.truth import SPOT, Market, Order
 
@@ -137,7 +137,7 @@ def _in_decimals(call: Call) -> bool:
 def _futures_page(call: Call, since_ms: int | None, until_ms: int | None) -> Any:
     """One page of fills by their own time, newest first. Raises USER_NOT_FOUND where there is no such account."""
     product = product_of(call)
-    if product not in call.account.products:
+    if not has_opened(call.account, product):
         raise refusal("USER_NOT_FOUND")
     limit = _whole(call, "limit", USUAL_PAGE, 1, LARGEST_PAGE)
     skipped = _whole(call, "offset", 0, 0, FARTHEST)

@@ -179,3 +179,8 @@ def may_see(account: Account, market_id: str) -> bool:
     """Whether the key's list of pairs, if it has one, lets it see this one."""
     pairs = account.details.get("currency_pairs")
     return not pairs or market_id in pairs
+
+
+def has_opened(account: Account, product: str) -> bool:
+    """Whether there is an account for the product: that of bitcoin perpetuals opens with their first trade."""
+    return product in account.products or (product, "") in account.fills

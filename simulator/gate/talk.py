@@ -85,7 +85,7 @@ class Talk(Conversation):
                 self._refuse(asked, BAD_ARGUMENT, "invalid argument: user id")
                 return
             payload = payload[1:]
-        unknown = self._unknown([one for one in payload if one != ALL])
+        unknown = self._unknown(event, [one for one in payload if one != ALL])
         if unknown or not (payload or name in WITHOUT_MARKETS):
             self._refuse(asked, BAD_ARGUMENT, unknown or "invalid argument: payload")
             return
@@ -103,7 +103,7 @@ class Talk(Conversation):
 
     def _subscribe_public(self, name: str, asked: dict[str, Any], payload: list[str]) -> None:
         """One unknown market spoils the whole payload."""
-        unknown = self._unknown(payload)
+        unknown = self._unknown(asked["event"], payload)
         if unknown or not payload:
             self._refuse(asked, BAD_ARGUMENT, unknown or "invalid argument: payload")
             return
@@ -114,8 +114,10 @@ class Talk(Conversation):
                 self.topics.pop((name, market_id), None)
         self._acknowledge(asked, {})
 
-    def _unknown(self, market_ids: list[str]) -> str:
-        """What is wrong with these markets, if anything."""
+    def _unknown(self, event: str, market_ids: list[str]) -> str:
+        """What is wrong with these markets, if anything; whoever leaves may leave what is delisted, too."""
+        if event == "unsubscribe":
+            return ""
         word = "currency pair:" if self.family == "spot" else "contract"
         missing = [one for one in market_ids if self.exchange.market(self.product, one) is None]
         return f"unknown {word} {missing[0]}" if missing else ""

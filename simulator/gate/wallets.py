@@ -4,7 +4,7 @@ from typing import Any
 
 from simulator.dialect import Call
 from simulator.gate.errors import refusal
-from simulator.gate.keys import UNIFIED
+from simulator.gate.keys import UNIFIED, has_opened
 from simulator.gate.listings import product_of
 from simulator.gate.rows import POINTS
 from simulator.truth import INVERSE, LINEAR, SPOT, ZERO, Holding, plain
@@ -67,7 +67,7 @@ def _unified(held: Holding) -> dict[str, Any]:
 def futures_accounts(call: Call) -> Any:
     """GET /futures/{settle}/accounts: empty for a unified account, refused where it was never opened."""
     account, product = call.account, product_of(call)
-    if product not in account.products:
+    if not has_opened(account, product):
         raise refusal("USER_NOT_FOUND")
     settle = call.names["settle"].upper()
     wallet = account.wallets.get(WALLETS[product], {}) if account.mode != UNIFIED else {}
