@@ -1,10 +1,7 @@
 """ccxt.pro hears from the Gate dialect exactly what happened; the conversation's rules are kept."""
 
 import asyncio
-import hashlib
-import hmac
 import json
-import time
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
@@ -13,41 +10,25 @@ import ccxt
 import ccxt.pro
 import pytest
 import pytest_asyncio
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import ConnectionClosed
 
 from tests.fixtures.simulator import SimulatorProcess
-from tests.simulator.witnesses import assert_reads_the_truth, credentials, pointed_at
-
-PATIENCE_S = 10
-ALL = "!all"
-SPOT, USDT, BTC = (
-    "wss://api.gateio.ws/ws/v4/",
-    "wss://fx-ws.gateio.ws/v4/ws/usdt",
-    "wss://fx-ws.gateio.ws/v4/ws/btc",
+from tests.simulator.gate import (
+    ALL,
+    BTC,
+    ENVELOPE,
+    FEES,
+    FUTURES_TRADE,
+    ORDER,
+    PATIENCE_S,
+    SPOT,
+    SPOT_TRADE,
+    USDT,
+    plain_account,
+    steer,
+    voices,
 )
-FEES = {"fee", "fee_currency", "gt_fee", "point_fee"}
-ENVELOPE = {"time", "time_ms", "channel", "event", "result"}
-SPOT_TRADE = {
-    **dict.fromkeys(("id", "user_id", "create_time", "id_market"), int),
-    **dict.fromkeys(("order_id", "currency_pair", "create_time_ms", "side", "amount", "role", "price"), str),
-    **dict.fromkeys(("fee", "fee_currency", "point_fee", "gt_fee", "text", "amend_text", "biz_info"), str),
-}
-FUTURES_TRADE = {
-    **dict.fromkeys(("id", "contract", "order_id", "price", "role", "text"), str),
-    **dict.fromkeys(("create_time", "create_time_ms", "size", "point_fee"), int),
-    "fee": float,
-}
-ORDER = {
-    *("id", "text", "create_time", "update_time", "currency_pair", "type", "account", "side", "amount", "price"),
-    *("time_in_force", "left", "filled_total", "avg_deal_price", "fee", "fee_currency", "point_fee", "gt_fee"),
-    *("rebated_fee", "rebated_fee_currency", "create_time_ms", "update_time_ms", "user", "event", "stp_id"),
-    *("stp_act", "finish_as", "biz_info", "amend_text"),
-}
-TICKER = {
-    *("currency_pair", "last", "lowest_ask", "highest_bid", "change_percentage", "base_volume", "quote_volume"),
-    *("high_24h", "low_24h"),
-}
+from tests.simulator.witnesses import assert_reads_the_truth, credentials, pointed_at
 
 
 @pytest.fixture
@@ -71,67 +52,10 @@ async def witness(simulator: SimulatorProcess) -> AsyncIterator[Callable[[dict[s
         await client.close()
 
 
-def plain_account(simulator: SimulatorProcess, **options: Any) -> dict[str, Any]:
-    return simulator.account("gate", details={"discount": False, **options.pop("details", {})}, **options)
-
-
-class Voice:
-    """A bare websocket that speaks JSON."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-
-    async def say(self, **message: Any) -> None:
-        await self.socket.send(json.dumps({"time": int(time.time()), **message}))
-
-    async def hear(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_S))
-
-    async def ask(self, **message: Any) -> Any:
-        await self.say(**message)
-        return await self.hear()
-
-    async def subscribe(
-        self, account: dict[str, Any], channel: str, *payload: str, event: str = "subscribe", **spoil: Any
-    ) -> Any:
-        """A private subscription; `spoil` replaces `time`, `KEY` or `SIGN`."""
-        now = spoil.pop("time", int(time.time()))
-        text = f"channel={channel}&event={event}&time={now}"
-        made = hmac.new(account["secret"].encode(), text.encode(), hashlib.sha512).hexdigest()
-        auth = {"method": "api_key", "KEY": account["api_key"], "SIGN": made} | spoil
-        return await self.ask(time=now, id=7, channel=channel, event=event, payload=list(payload), auth=auth)
-
-    async def is_silent(self, family: str = "spot") -> bool:
-        """Whether nothing was said before the answer to a ping."""
-        return (await self.ask(channel=f"{family}.ping"))["channel"] == f"{family}.pong"
-
-    async def is_closed(self) -> bool:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while True:
-                    await self.socket.recv()
-        except ConnectionClosed:
-            return True
-
-
 @pytest_asyncio.fixture
 async def voice(simulator: SimulatorProcess) -> AsyncIterator[Callable[..., Any]]:
-    """Opens bare sockets by address; they are closed with the test."""
-    opened = []
-
-    async def open_(address: str = SPOT, *, in_decimals: bool = True) -> Voice:
-        headers = {"X-Gate-Size-Decimal": "1"} if in_decimals else {}
-        there = simulator.instead_of("gate", address)
-        opened.append(await connect(there, ping_interval=None, additional_headers=headers))
-        return Voice(opened[-1])
-
-    yield open_
-    await asyncio.gather(*(socket.close() for socket in opened))
-
-
-async def steer(call: Any, *args: Any, **options: Any) -> Any:
-    """Steers the simulator without holding up the sockets of this test."""
-    return await asyncio.to_thread(call, *args, **options)
+    async with voices(simulator) as opens:
+        yield opens
 
 
 async def until_heard(simulator: SimulatorProcess) -> None:
@@ -436,67 +360,3 @@ async def test_nothing_is_said_again_to_who_comes_back(simulator: SimulatorProce
     again = await voice()
     await again.subscribe(account, "spot.usertrades", ALL)
     assert await again.is_silent()
-
-
-# ── Heartbeats ────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_pings_of_either_kind_are_answered(simulator: SimulatorProcess, voice: Any) -> None:
-    for address, family in ((SPOT, "spot"), (USDT, "futures")):
-        talk = await voice(address)
-        answer = await talk.ask(channel=f"{family}.ping")
-        assert (answer["channel"], answer["error"], answer["result"]) == (f"{family}.pong", None, None)
-        await (await talk.socket.ping())
-
-
-async def test_a_client_that_answers_no_ping_is_dropped(simulator: SimulatorProcess) -> None:
-    simulator.limits(ping_every_s=0.2, pong_within_s=0.3)
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(simulator.url.rsplit(":", 1)[1]))
-    writer.write(
-        b"GET /gate/api.gateio.ws/ws/v4/ HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
-    async with asyncio.timeout(PATIENCE_S):
-        said = await reader.read()  # to the end: the server hangs up
-    writer.close()
-    assert b"\x89" in said, "pings are sent"
-    assert (await steer(simulator.counters, "gate"))["sockets_cut_no_pong"] == 1
-
-
-async def test_one_address_opens_three_hundred_sockets(simulator: SimulatorProcess, voice: Any) -> None:
-    simulator.limits(on=True)
-    for _ in range(300):
-        await voice()
-    with pytest.raises(InvalidStatus, match="429"):
-        await voice()
-
-
-# ── Prices ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_ticker_is_one_object_on_spot_and_a_list_elsewhere(simulator: SimulatorProcess, voice: Any) -> None:
-    spot, contracts = await voice(), await voice(USDT)
-    answer = await spot.ask(channel="spot.tickers", event="subscribe", payload=["BTC_USDT", "ETH_USDT"], id=1)
-    assert (answer["result"], "error" in answer) == ({"status": "success"}, False)
-    first = await spot.hear()
-    assert (set(first), set(first["result"])) == (ENVELOPE, TICKER)
-    assert first["result"]["currency_pair"] != (await spot.hear())["result"]["currency_pair"]
-    await contracts.ask(channel="futures.tickers", event="subscribe", payload=["BTC_USDT"])
-    (ticker,) = (await contracts.hear())["result"]
-    assert (ticker["contract"], "lowest_ask" in ticker) == ("BTC_USDT", False)
-
-
-async def test_one_unknown_market_spoils_the_whole_subscription(simulator: SimulatorProcess, voice: Any) -> None:
-    talk = await voice()
-    asked = {"channel": "spot.tickers", "event": "subscribe", "payload": ["BTC_USDT", "NOPE_USDT"]}
-    answer = await talk.ask(**asked)
-    assert answer["error"] == {"code": 2, "message": "unknown currency pair: NOPE_USDT"}
-    await talk.ask(channel="spot.book_ticker", event="subscribe", payload=["ETH_USDT"])
-    heard = [await talk.hear() for _ in range(2)]
-    assert {message["channel"] for message in heard} == {"spot.book_ticker"}
-    assert Decimal(heard[0]["result"]["b"]) < Decimal(heard[0]["result"]["a"])
-
-
-async def test_an_address_that_does_not_exist_is_refused(simulator: SimulatorProcess, voice: Any) -> None:
-    with pytest.raises(Exception, match="404"):
-        await voice("wss://fx-ws.gateio.ws/v4/ws/doge")
