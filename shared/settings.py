@@ -70,7 +70,8 @@ class Settings(BaseSettings):
     )
     recheck_every: Span = Field(default=timedelta(days=1), description="How often the last day is read again.")
     sweep_every: Span = Field(
-        default=timedelta(days=7), description="How often markets that never traded are asked again."
+        default=timedelta(days=7),
+        description="How often markets that never traded are asked again; oftener where an exchange forgets soon.",
     )
     key_check_every: Span = Field(default=timedelta(days=1), description="How often a key's powers are asked again.")
     discovery_every: Span = Field(

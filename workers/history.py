@@ -94,6 +94,8 @@ def _sync(run: Run, request: SyncHistory) -> Outcome:
             connections.touch_success(db, run.connection.id, status=SyncStatus.LIVE)
         else:
             connections.touch_success(db, run.connection.id)
+        if request.reason == "sweep":
+            due.set_due(db, run.connection.id, "sweep", _next_sweep(run))  # not sooner: then nothing would be due
     return Outcome(word="complete")
 
 
@@ -251,10 +253,14 @@ def _close_feed(run: Run, key: str, gone: MarketGone) -> None:
         )
 
 
+def _next_sweep(run: Run) -> int:
+    return run.desk.now_ms() + min(milliseconds(run.desk.rhythm.sweep), run.exchange.history.sweep_ms)
+
+
 def _swept(run: Run, record: FeedRecord, *, has_trades: bool) -> None:
     """A feed that was swept to its end rests; one that turned out to be traded is read like the others from now on."""
     with borrow(run.desk.pool) as db:
-        feeds.postpone(db, run.connection.id, [record.key], run.desk.now_ms() + milliseconds(run.desk.rhythm.sweep))
+        feeds.postpone(db, run.connection.id, [record.key], _next_sweep(run))
         if has_trades:
             reach = run.exchange.history.reach(record.feed, run.account, run.now_ms())
             feeds.ensure_feeds(db, run.connection.id, [(record.feed, reach)])

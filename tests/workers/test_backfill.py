@@ -7,12 +7,14 @@ import pytest
 
 from shared.domain.connections import SyncStatus
 from shared.domain.windows import Window
+from shared.exchanges import load
 from shared.gateway import Gateway
 from shared.queue.requests import CatchUp, SyncHistory
 from shared.storage import connections, due, feeds
 from tests.fixtures.simulator import SimulatorProcess
 from tests.workers.conftest import Bench, as_told
 
+DAY = 86_400_000
 EXCHANGES = ("binance", "kucoin", "bybit")
 
 
@@ -76,6 +78,25 @@ def test_a_market_first_traded_while_the_stream_was_away_is_looked_for_soon(
     bench.run(SyncHistory(connection_id=connection_id))
     bench.run(CatchUp(connection_id=connection_id))
     assert set(bench.trades(connection_id)) == as_told(simulator.truth(account))
+
+
+@pytest.mark.parametrize("exchange", ["binance", "kucoin"])
+def test_a_sweep_comes_again_when_all_of_it_is_due_and_before_the_exchange_forgets(
+    bench: Bench, simulator: SimulatorProcess, exchange: str
+) -> None:
+    simulator.limits(off=True)
+    connection_id = bench.connect(simulator.account(exchange))
+    bench.run(SyncHistory(connection_id=connection_id))
+    began_ms = bench.desk.now_ms()
+    bench.run(SyncHistory(connection_id=connection_id, reason="sweep"))
+    again_ms = due.due_at(bench.db, connection_id)["sweep"]
+    assert again_ms is not None
+    swept = [record for record in feeds.feeds_of(bench.db, connection_id) if record.is_sweep]
+    assert swept
+    assert all(began_ms < record.due_ms <= again_ms for record in swept)
+    account = connections.get_connection(bench.db, connection_id).account
+    reach = load(exchange).history.reach
+    assert all(reach(record.feed, account, again_ms + 3 * DAY) < began_ms for record in swept)
 
 
 def test_what_an_account_answered_in_its_old_mode_is_read_again(bench: Bench, simulator: SimulatorProcess) -> None:

@@ -171,6 +171,7 @@ class History:
     `feeds` are those known without asking; `discover` asks which markets were traded where the exchange
     demands one per request (None: no need); `feed_of` is the feed that a trade belongs to.
     `reach` is the earliest readable moment (epoch ms). `smallest_ms` is the smallest window worth halving to.
+    `sweep_ms` is the longest that a market which probably never traded may go unasked: well within its reach.
     """
 
     feeds: Callable[[Account, Markets], tuple[Feed, ...]]
@@ -183,6 +184,7 @@ class History:
     settle_lag_ms: int = 10_000
     recheck_ms: int = 86_400_000
     smallest_ms: int = 1_000
+    sweep_ms: int = 7 * 86_400_000
 
 
 # ── Streams ───────────────────────────────────────────────────────────────────────────────────────────

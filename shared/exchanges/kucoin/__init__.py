@@ -12,6 +12,7 @@ was made. Times are in milliseconds here and nanoseconds there. One code, 400100
 from shared.domain.trades import Product
 from shared.exchanges.kit.contract import Exchange, History
 from shared.exchanges.kit.credentials import repair
+from shared.exchanges.kit.paging import DAY_MS
 from shared.exchanges.kit.wire import decode_json
 from shared.exchanges.kucoin.discovery import discover
 from shared.exchanges.kucoin.history import ask, feed_of, feeds, reach, read, slice_of
@@ -62,6 +63,7 @@ EXCHANGE = Exchange(
         ask=ask,
         read=read,
         discover=discover,
+        sweep_ms=3 * DAY_MS,  # classic spot serves a week, and what the sweep first finds must still be read
     ),
     streams=STREAMS,
     ticker_streams=TICKER_STREAMS,
