@@ -1,6 +1,5 @@
 """The futures socket: JSON text, market data for everyone, and an account's news after a signed login."""
 
-import hmac
 from typing import Any
 
 import msgspec
@@ -10,7 +9,7 @@ from simulator.exchange import Exchange
 from simulator.mexc import rows
 from simulator.mexc.errors import FUTURES, FUTURES_KEYS
 from simulator.mexc.futures import WALLET
-from simulator.mexc.keys import signature_of
+from simulator.mexc.keys import is_signed
 from simulator.mexc.listings import contract
 from simulator.sockets import Frame, Socket, framed
 from simulator.truth import SPOT, ZERO, Account, Holding, Market
@@ -92,7 +91,7 @@ class Edge(Conversation):
             int(stamp), behind_ms=LOGIN_SPAN_MS, ahead_ms=LOGIN_SPAN_MS
         ):
             return 513
-        if not hmac.compare_digest(signature_of(account, key + stamp), signature):
+        if not is_signed(account, key + stamp, signature):
             return 602
         reason = account.refusal_of_key(self.exchange.now_ms(), self.call.request.address)
         return FUTURES_KEYS[reason] if reason else 0

@@ -37,6 +37,10 @@ def signature_of(account: Account, payload: str) -> str:
     return hmac.new(account.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
 
+def is_signed(account: Account, payload: str, signature: str) -> bool:
+    return hmac.compare_digest(signature_of(account, payload).encode(), signature.encode())
+
+
 def scopes(account: Account) -> list[str]:
     """The rights of a key; `details.scopes` says them word by word."""
     told = account.details.get("scopes")
@@ -53,7 +57,7 @@ def has_scope(account: Account, scope: str) -> bool:
 
 def spot_account(call: Call) -> Account:
     """The account that signed a call of `/api/v3`; raises the spot interface's refusal."""
-    request, exchange, params = call.request, call.exchange, call.params
+    request, exchange = call.request, call.exchange
     key = request.headers.get("x-mexc-apikey", "")
     if not KEY_FORM.fullmatch(key):
         raise refusal(700001)
@@ -62,7 +66,7 @@ def spot_account(call: Call) -> Account:
         raise refusal(10072)
     _check_time(call)
     signed = "&".join(pair for pair in request.query.split("&") if not pair.startswith("signature="))
-    if not hmac.compare_digest(signature_of(account, signed), params["signature"]):
+    if not is_signed(account, signed, call.params["signature"]):
         raise refusal(700002)
     reason = account.refusal_of_key(call.now_ms, request.address)
     if reason is not None:
@@ -103,7 +107,7 @@ def futures_account(call: Call) -> Account:
     carried = "&".join(sorted(filter(None, request.query.split("&")), key=lambda pair: pair.partition("=")[0]))
     if request.method == "POST":
         carried = request.body.decode("utf-8", "replace")
-    if not hmac.compare_digest(signature_of(account, key + stamp + carried), signature):
+    if not is_signed(account, key + stamp + carried, signature):
         raise futures_refusal(602)
     reason = account.refusal_of_key(call.now_ms, request.address)
     if reason is not None:

@@ -81,7 +81,8 @@ class Stream(Conversation):
         blocked = [topic for topic in topics if not self._is_known(topic)]
         if blocked or len({*self.topics, *topics}) > MOST_TOPICS:
             reason = "Blocked" if blocked else "Too many subscriptions"
-            self._reply(number, f"Not Subscribed successfully! [{','.join(blocked or topics)}]. Reason： {reason}!")  # noqa: RUF001 — as it is said
+            named = ",".join(blocked or topics)
+            self._reply(number, f"Not Subscribed successfully! [{named}]. Reason\N{FULLWIDTH COLON} {reason}!")
             return
         self._reply(number, ",".join(topics))
         for topic in topics:

@@ -6,6 +6,7 @@ from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import ccxt
 import pytest
@@ -363,6 +364,26 @@ def test_a_contract_settled_in_its_own_coin_is_read_too(simulator: SimulatorProc
     assert {as_read(trade)[:6] for trade in read} == {as_told(trade)[:6] for trade in told}
 
 
+def test_positions_name_the_contracts_that_were_traded(simulator: SimulatorProcess, keyless: Any) -> None:
+    account = simulator.account("mexc", products=["linear"])
+    for market, side in (("BTC_USDT", "buy"), ("ETH_USDT", "buy"), ("ETH_USDT", "sell")):
+        simulator.trade(account, market_id=market, side=side, size="10")
+    client = client_of(simulator, keyless, account)
+    (held,) = client.contractPrivateGetPositionOpenPositions()["data"]
+    assert (held["symbol"], held["positionType"], held["holdVol"]) == ("BTC_USDT", 1, 10)
+    (closed,) = client.contractPrivateGetPositionListHistoryPositions()["data"]
+    assert (closed["symbol"], closed["state"]) == ("ETH_USDT", 3)
+
+
+def test_history_orders_know_their_state(simulator: SimulatorProcess, keyless: Any) -> None:
+    account = simulator.account("mexc", products=["linear"])
+    (made,) = simulator.trade(account, market_id="BTC_USDT", size="10", price="64000", fills=1)
+    ask = client_of(simulator, keyless, account).contractPrivateGetOrderListHistoryOrders
+    (order,) = ask({"states": "3,4"})["data"]
+    assert (order["orderId"], order["dealVol"], order["dealAvgPrice"]) == (made["order_id"], 10, 64000)
+    assert ask({"states": "4"})["data"] == ask({"symbol": "ETH_USDT"})["data"] == []
+
+
 def test_a_wrong_question_about_contracts_is_refused(simulator: SimulatorProcess, keyless: Any) -> None:
     client = client_of(simulator, keyless, simulator.account("mexc"))
     now = client.milliseconds()
@@ -492,8 +513,12 @@ def test_each_way_to_be_refused_has_its_code_in_both_systems(simulator: Simulato
         return refusal_of(spot)[1], refusal_of(futures)[1]
 
     right = client.secret
-    client.secret = "wrong"
-    assert codes() == (700002, 602)
+    for wrong in ("wrong", "wr\N{LATIN SMALL LETTER O WITH DIAERESIS}ng"):
+        client.secret = wrong
+        assert codes() == (700002, 602)
+    garbled = {"signature": "\N{LATIN SMALL LETTER O WITH DIAERESIS}", "timestamp": client.milliseconds()}
+    url = f"https://api.mexc.com/api/v3/account?{urlencode(garbled)}"
+    assert call(simulator, "mexc", url, headers={"X-MEXC-APIKEY": account["api_key"]}).refusal == (400, 700002)
     client.secret, client.apiKey = right, "nobody"
     assert codes() == (700001, 401)
     client.apiKey = "mx0vglNOBODYKNOWSIT"
