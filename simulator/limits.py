@@ -20,10 +20,11 @@ class Use(Struct, frozen=True):
 
 
 class Windows:
-    """Windows of requests by any key, e.g. `("ip", "127.0.0.1")` or `("uid", "123", "spot")`."""
+    """Windows and leaking buckets of requests by any key, e.g. `("ip", "127.0.0.1")` or `("uid", "123", "spot")`."""
 
     def __init__(self) -> None:
         self._windows: dict[tuple[str, ...], list[float]] = {}
+        self._buckets: dict[tuple[str, ...], tuple[float, int]] = {}
         self._bans: dict[tuple[str, ...], int] = {}
         self._offences: dict[tuple[str, ...], int] = {}
 
@@ -37,6 +38,13 @@ class Windows:
             window = self._windows[key] = [0.0, float(start + span_ms)]
         window[0] += weight
         return Use(window[0], limit, int(window[1]))
+
+    def drip(self, key: tuple[str, ...], weight: float, *, limit: float, per_s: float, now_ms: int, most: float) -> Use:
+        """Adds `weight` to the bucket of `key`, which loses `per_s` every second and never holds more than `most`."""
+        level, before_ms = self._buckets.get(key, (0.0, now_ms))
+        level = max(0.0, level - per_s * max(0, now_ms - before_ms) / 1000) + weight
+        self._buckets[key] = (min(level, most), now_ms)
+        return Use(level, limit, now_ms + int(max(0.0, level - limit) / per_s * 1000))
 
     def offend(self, key: tuple[str, ...]) -> int:
         """One more offence of `key`; how many there were, this one included."""
@@ -58,9 +66,11 @@ class Windows:
         return {"/".join(key): until for key, until in self._bans.items() if until > now_ms}
 
     def used(self) -> dict[str, float]:
-        return {"/".join(key): window[0] for key, window in self._windows.items()}
+        counted = {"/".join(key): window[0] for key, window in self._windows.items()}
+        return counted | {"/".join(key): round(level, 3) for key, (level, _) in self._buckets.items()}
 
     def clear(self) -> None:
         self._windows.clear()
+        self._buckets.clear()
         self._bans.clear()
         self._offences.clear()
