@@ -107,7 +107,6 @@ def key_report(account: Account, now_ms: int) -> dict[str, Any]:
         "nonce": str(details.get("nonce", 0)),
         "nonceWindow": str(details.get("nonce_window", 0)),
         "permissions": permissions(account),
-        "iban": account.uid,
         "validUntil": str((account.expires_ms or 0) // 1000),
         "queryFrom": str(int(details.get("query_from_ms", 0)) // 1000),
         "queryTo": str(int(details.get("query_to_ms", 0)) // 1000),

@@ -135,7 +135,7 @@ def test_rows_look_as_captured(simulator: SimulatorProcess, keyless: Any) -> Non
         assert re.fullmatch(r"O[A-Z2-7]{5}-[A-Z2-7]{5}-[A-Z2-7]{6}", row["ordertxid"])
         assert (row["price"], row["vol"], row["cost"]) == ("64000.10000", "0.50000000", "32000.05000")
         assert row["fee"] == "80.00012"
-        assert re.fullmatch(r"\d{10}\.\d{4}", row["time"])
+        assert re.fullmatch(r"\d{10}\.\d{4}", str(row["time"]))
         assert row["maker"] is True
     assert len({row["postxid"] for row in result["trades"].values()}) == 1, "a position is no identity"
 
