@@ -1,9 +1,10 @@
 """TradesHistory and QueryOrders: fifty rows a page, newest first, by offsets that move under whoever reads."""
 
 import math
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import islice
 from operator import attrgetter
 
@@ -93,13 +94,9 @@ def _place_of(rows: list[Fill], bound: str, whole: Callable[[Decimal], int]) -> 
         if found is None:
             raise refusal(INVALID_ARGUMENTS)
         return bisect_left(rows, _place(found), key=_place) + 1
-    try:
-        milli = Decimal(bound) * 1000
-    except InvalidOperation:
-        raise refusal(INVALID_ARGUMENTS) from None
-    if not milli.is_finite():
+    if not re.fullmatch(r"\d{1,12}(\.\d{1,12})?", bound):
         raise refusal(INVALID_ARGUMENTS)
-    return bisect_left(rows, whole(milli), key=_time)
+    return bisect_left(rows, whole(Decimal(bound) * 1000), key=_time)
 
 
 def trades_history(call: Call) -> Response:

@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from simulator.krakenfutures.errors import iso
 from simulator.truth import INVERSE, ZERO, Account, Fill, plain
@@ -65,9 +64,8 @@ def execution(fill: Fill, account: Account) -> dict[str, Any]:
     Whether the inner one is the id of the fill is not documented: `details.own_uids` makes it another.
     """
     order, market = fill.order, fill.market
-    number = UUID(fill.trade_id).int if len(fill.trade_id) == 36 else fill.sequence
     inner = {
-        "uid": str(UUID(int=number ^ 2)) if account.details.get("own_uids") else fill.trade_id,
+        "uid": order.id[:24] + fill.trade_id[24:] if account.details.get("own_uids") else fill.trade_id,
         "order": {
             "uid": order.id,
             "accountUid": account.uid,
@@ -97,7 +95,7 @@ def execution(fill: Fill, account: Account) -> dict[str, Any]:
     }
     casing = "Execution" if fill.sequence % 2 else "execution"
     return {
-        "uid": str(UUID(int=number ^ 1)),
+        "uid": fill.trade_id[:24] + order.id[24:],
         "timestamp": fill.timestamp_ms,
         "event": {casing: {"execution": inner, "takerReducedQuantity": ""}},
     }

@@ -17,6 +17,11 @@ from tests.fixtures.simulator import SimulatorProcess
 from tests.simulator.witnesses import as_told, assert_reads_the_truth, credentials, pointed_at
 
 PATIENCE_S = 10
+ROW = {
+    "order_id", "order_userref", "cl_ord_id", "exec_id", "exec_type", "trade_id", "symbol", "side", "last_qty",
+    "last_price", "liquidity_ind", "cost", "order_type", "timestamp", "order_status", "cum_qty", "cum_cost",
+    "avg_price", "fee_usd_equiv", "fees", "margin",
+}  # fmt: skip
 PRIVATE, PUBLIC = "wss://ws-auth.kraken.com/v2", "wss://ws.kraken.com/v2"
 
 
@@ -231,6 +236,7 @@ async def test_fills_are_told_with_every_digit_among_rows_that_are_none(
     by_id = {row["exec_id"]: row for row in rows if row["exec_type"] == "trade"}
     for trade in told:
         row = by_id[trade["exchange_trade_id"]]
+        assert set(row) == ROW
         assert (row["symbol"], row["fees"][0]["asset"]) == ("LUNA/USD", "USD")
         for name, field in (("last_qty", "amount"), ("last_price", "price"), ("cost", "cost")):
             assert Decimal(row[name]) == Decimal(trade[field])

@@ -95,8 +95,8 @@ async def voice(simulator: SimulatorProcess) -> AsyncIterator[Callable[..., Any]
     """Opens bare sockets and hears them greet; they are closed with the test."""
     opened = []
 
-    async def open_(url: str = URL) -> Voice:
-        opened.append(await connect(simulator.instead_of("krakenfutures", url), ping_interval=None))
+    async def open_(url: str = URL, ping_interval: float | None = None) -> Voice:
+        opened.append(await connect(simulator.instead_of("krakenfutures", url), ping_interval=ping_interval))
         talk = Voice(opened[-1])
         assert await talk.hear() == {"event": "info", "version": 1}
         return talk
@@ -258,18 +258,10 @@ async def test_a_client_that_says_nothing_is_cut(simulator: SimulatorProcess, vo
 
 
 async def test_pings_of_the_protocol_keep_a_socket_alive(simulator: SimulatorProcess, voice: Any) -> None:
-    talk, silent = await voice(), await voice()
+    talk, silent = await voice(ping_interval=0.3), await voice()
     await steer(simulator.limits, silent_cut_s=1.5)
-
-    async def keep_pinging() -> None:
-        while True:
-            await (await talk.socket.ping())
-            await asyncio.sleep(0.3)
-
-    pinging = asyncio.create_task(keep_pinging())
     assert await silent.is_closed()
     assert await talk.ask(event="ping") == {"event": "pong"}
-    pinging.cancel()
 
 
 async def test_the_heartbeat_feed_beats(simulator: SimulatorProcess, voice: Any) -> None:
