@@ -104,42 +104,22 @@ class Bitget(Dialect):
     def client_id(self, account: Account, market: Market, kind: str, number: int, dice: Random) -> str:
         return f"cli-{number}" if kind == "trade" else ""
 
-    def fees(
-        self,
-        account: Account,
-        market: Market,
-        *,
-        side: str,
-        price: Decimal,
-        amount: Decimal,
-        cost: Decimal,
-        maker: bool,
-        dice: Random,
-    ) -> tuple[Fee, ...]:
+    def fees(self, account: Account, market: Market, **facts: Any) -> tuple[Fee, ...]:
         """Now and then the discount coin pays half of a unified account's fee, and the usual coin the other half."""
+        maker, amount, cost = facts["maker"], facts["amount"], facts["cost"]
+        rate = self.rates[market.product][0 if maker else 1]
         if maker and account.mode in REBATES.get(market.key, ()):
-            return (Fee((cost * REBATE).quantize(EIGHT_PLACES, ROUND_DOWN), market.quote),)
+            return (_rounded(cost * REBATE, market.quote),)
         if maker and market.key in FREE:
             return ()
         if market.product == INVERSE:
-            rate = self.rates[INVERSE][0 if maker else 1]
-            return (Fee((amount * rate).quantize(EIGHT_PLACES, ROUND_DOWN), market.settle),)
-        facts: dict[str, Any] = {
-            "side": side,
-            "price": price,
-            "amount": amount,
-            "cost": cost,
-            "maker": maker,
-            "dice": dice,
-        }
+            return (_rounded(amount * rate, market.settle),)
         paid = super().fees(account, market, **facts)
         is_deducted = paid[0].currency == DISCOUNT_COIN != market.base
-        if account.mode == UNIFIED and is_deducted and dice.random() < 0.3:
-            rate = self.rates[SPOT][0 if maker else 1]
-            usual = (amount, market.base) if side == "buy" else (cost, market.quote)
-            halves = (Fee(paid[0].amount / 2, DISCOUNT_COIN), Fee(usual[0] * rate / 2, usual[1]))
-            return tuple(Fee(fee.amount.quantize(EIGHT_PLACES, ROUND_DOWN), fee.currency) for fee in halves)
-        return paid
+        if account.mode != UNIFIED or not is_deducted or facts["dice"].random() >= 0.3:
+            return paid
+        usual, coin = (amount, market.base) if facts["side"] == "buy" else (cost, market.quote)
+        return (_rounded(paid[0].amount / 2, DISCOUNT_COIN), _rounded(usual * rate / 2, coin))
 
     # REST.
 
@@ -197,6 +177,10 @@ class Bitget(Dialect):
 
     def prices(self) -> None:
         public.tell(self.exchange)
+
+
+def _rounded(amount: Decimal, coin: str) -> Fee:
+    return Fee(amount.quantize(EIGHT_PLACES, ROUND_DOWN), coin)
 
 
 DIALECT = Bitget
