@@ -107,7 +107,8 @@ class Table:
         self.is_retiring = False
         self.opened: asyncio.Future[TradeSyncError | None] = asyncio.get_running_loop().create_future()
         self._retirement: asyncio.TimerHandle | None = None
-        self._task = asyncio.ensure_future(self._run(Way(address=address, proxy=group.proxy, tls=group.connects.tls)))
+        way = Way(address=address, headers=group.stream.headers, proxy=group.proxy, tls=group.connects.tls)
+        self._task = asyncio.ensure_future(self._run(way))
 
     @property
     def has_room(self) -> bool:

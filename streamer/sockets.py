@@ -8,7 +8,7 @@ import contextlib
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -49,9 +49,10 @@ class Garbled(Struct, frozen=True):
 
 
 class Way(Struct, frozen=True, kw_only=True):
-    """How to get there: the address, the connection's own egress, and the one TLS context of this process."""
+    """How to get there: address, headers, the connection's own egress, and the one TLS context of this process."""
 
     address: str
+    headers: Mapping[str, str] = {}
     proxy: str | None = None
     tls: ssl.SSLContext | None = None
 
@@ -106,6 +107,7 @@ class Socket:
                 ping_interval=_PING_SECONDS,
                 ping_timeout=_PING_SECONDS,
                 proxy=way.proxy,
+                additional_headers=way.headers,
                 ssl=way.tls if way.address.startswith("wss:") else None,
                 user_agent_header="tradesync",
             )

@@ -94,6 +94,7 @@ class Ear:
 
     def __init__(self, simulator, exchange, stream, protocol, ticket):
         self.url = through(simulator.url, exchange, stream.url("global", ticket))
+        self.headers = stream.headers
         self.protocol = protocol
         self.events = []
         self.heard = asyncio.Event()
@@ -109,7 +110,7 @@ class Ear:
             self.heard.set()
 
     async def _listen(self):
-        async with websockets.connect(self.url, compression=None) as socket:
+        async with websockets.connect(self.url, compression=None, additional_headers=self.headers) as socket:
             self.protocol.open(now_ms())
             while True:
                 for frame in self.protocol.outbox():

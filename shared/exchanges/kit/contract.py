@@ -287,7 +287,8 @@ class Stream:
     """One kind of private socket. `serves` says which accounts need it.
 
     `prepare` fetches the ticket first (before every connect); `renew` keeps it alive, every `renew_ms`.
-    `url` is the address for a region and ticket. A socket older than `lifetime_ms` gets a successor first.
+    `url` is the address for a region and ticket, `headers` what the handshake says besides the usual. A socket older
+    than `lifetime_ms` gets a successor first.
     """
 
     name: str
@@ -297,6 +298,7 @@ class Stream:
     prepare: Callable[[Account], Steps[Ticket]] | None = None
     renew: Callable[[Account, Ticket], Steps[None]] | None = None
     renew_ms: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     accounts_per_socket: int = 1
     lifetime_ms: int | None = None
     connects: Pool | None = None  # how many sockets may be opened; streams of one pool name share it
@@ -311,6 +313,7 @@ class TickerStream:
     url: Callable[[str, Ticket], str]
     protocol: Callable[[Markets], TickerProtocol]
     prepare: Callable[[], Steps[Ticket]] | None = None  # without a key
+    headers: Mapping[str, str] = field(default_factory=dict)
     symbols_per_socket: int = 200
     lifetime_ms: int | None = None
     connects: Pool | None = None
