@@ -3,7 +3,7 @@
 from typing import Any
 
 from simulator.dialect import DAY_MS, Call, Refusal
-from simulator.htx import rows
+from simulator.htx import contract_rows
 from simulator.htx.errors import NOT_UNIFIED, NOT_UNIFIED_TEXT, contract_refused, legacy_good, v5_good
 from simulator.htx.history import BadWindow, Window, limit_of, page_of, window_of
 from simulator.htx.listings import contract_type, number
@@ -86,14 +86,14 @@ def details(call: Call) -> Any:
             return v5_good([], call.now_ms)
         code, kept = order.market.id, Window(max(kept.since_ms, order.created_ms), min(kept.until_ms, order.updated_ms))
     fills = _page(call, code, kept)
-    return v5_good([rows.execution(one) for one in fills if order_id in {"", one.order.id}], call.now_ms)
+    return v5_good([contract_rows.execution(one) for one in fills if order_id in {"", one.order.id}], call.now_ms)
 
 
 def bills(call: Call) -> Any:
     """GET /v5/account/bills: the fee of each execution, of all contracts where none is named."""
     _on_v5(call)
     wanted = {word for word in call.params.get("type", "").split(",") if word}
-    told = [rows.bill(fill) for fill in _page(call, _code(call), _window(call))]
+    told = [contract_rows.bill(fill) for fill in _page(call, _code(call), _window(call))]
     return v5_good([row for row in told if not wanted or row["type"] in wanted], call.now_ms)
 
 
@@ -104,7 +104,7 @@ def orders(call: Call) -> Any:
     if not code or not call.params.get("margin_mode"):
         raise Refusal(contract_refused(call, 1066, "The symbol field cannot be empty. Please re-enter."))
     found = {fill.order.id: fill.order for fill in _page(call, code, _window(call))}
-    return v5_good([rows.contract_order(order) for order in found.values()], call.now_ms)
+    return v5_good([contract_rows.contract_order(order) for order in found.values()], call.now_ms)
 
 
 def positions(call: Call) -> Any:
@@ -188,7 +188,7 @@ def legacy_matches(call: Call) -> Any:
         "next",
         contract_refused(call, 1030, "Input error: from_id is invalid."),
     )
-    return _legacy_v3(call, [rows.legacy_match(fill) for fill in fills])
+    return _legacy_v3(call, [contract_rows.legacy_match(fill) for fill in fills])
 
 
 def legacy_isolated_matches(call: Call) -> Any:

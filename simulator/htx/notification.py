@@ -4,7 +4,7 @@ import hmac
 from typing import Any
 
 from simulator.dialect import Call, Event, OrderFilled
-from simulator.htx import rows
+from simulator.htx import contract_rows
 from simulator.htx.errors import NOT_UNIFIED
 from simulator.htx.keys import is_timely, signature_of
 from simulator.htx.talk import Talk, zipped
@@ -128,14 +128,14 @@ class NotificationTalk(Talk):
         if topic == TRADE:
             if len(fills) > 1 and self.exchange.dice.random() < 0.5:
                 fills.reverse()
-            self._notify(account, topic, fills[0], [rows.told_execution(fill) for fill in fills])
+            self._notify(account, topic, fills[0], [contract_rows.told_execution(fill) for fill in fills])
         elif topic == ORDERS and not self.is_legacy:
             for fill in fills:
-                self._notify(account, topic, fill, rows.told_order(fill))
+                self._notify(account, topic, fill, contract_rows.told_order(fill))
         elif topic == LEGACY_ORDERS:
             for fill in fills:
                 head = {"op": "notify", "topic": f"{topic}.{fill.market.id.lower()}", "ts": self.exchange.now_ms()}
-                self.socket.event(zipped(head | rows.legacy_told(account, fill)))
+                self.socket.event(zipped(head | contract_rows.legacy_told(account, fill)))
 
     def _notify(self, account: Account, topic: str, fill: Fill, data: Any) -> None:
         message = {

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from simulator.dialect import Call, Event, OrderEnded, OrderFilled, OrderOpened
-from simulator.htx import rows
+from simulator.htx import spot_rows
 from simulator.htx.keys import is_timely, signature_of
 from simulator.htx.talk import Talk
 from simulator.sockets import Socket
@@ -113,11 +113,11 @@ class SpotTalk(Talk):
         if len(fills) > 1 and self.exchange.dice.random() < 0.5:
             fills.reverse()
         for fill in fills:
-            self._push(f"trade.clearing#{fill.market.id}#{found['mode'] or 0}", rows.clearing(account, fill), fill)
+            self._push(f"trade.clearing#{fill.market.id}#{found['mode'] or 0}", spot_rows.clearing(account, fill), fill)
         if found["mode"] == "1":
             for one in told:
                 if isinstance(one, OrderEnded) and one.order.status == "canceled":
-                    row = rows.cancellation(account, one.order)
+                    row = spot_rows.cancellation(account, one.order)
                     self._push(f"trade.clearing#{one.order.market.id}#1", row, None)
 
     def _tell_orders(self, channel: str, symbol: str, events: list[Event]) -> None:
@@ -126,11 +126,11 @@ class SpotTalk(Talk):
                 continue
             if isinstance(one, OrderFilled):
                 fill = one.fill
-                self._push(channel, rows.order_event("trade", fill.order, fill.timestamp_ms, fill), None)
+                self._push(channel, spot_rows.order_event("trade", fill.order, fill.timestamp_ms, fill), None)
             elif isinstance(one, OrderOpened):
-                self._push(channel, rows.order_event("creation", one.order, one.timestamp_ms), None)
+                self._push(channel, spot_rows.order_event("creation", one.order, one.timestamp_ms), None)
             elif isinstance(one, OrderEnded) and one.order.status == "canceled":
-                self._push(channel, rows.order_event("cancellation", one.order, one.timestamp_ms), None)
+                self._push(channel, spot_rows.order_event("cancellation", one.order, one.timestamp_ms), None)
 
     def _push(self, channel: str, data: dict[str, Any], fill: Fill | None) -> None:
         """Says it; now and then without its action, as the documents write it."""

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from simulator.dialect import DAY_MS, Call, Refusal
-from simulator.htx import rows
+from simulator.htx import spot_rows
 from simulator.htx.errors import spot_good, spot_refused
 from simulator.htx.history import BadWindow, Window, limit_of, page_of, window_of
 from simulator.htx.listings import number
@@ -27,8 +27,8 @@ def accounts(call: Call) -> Any:
     account = call.account
     return spot_good(
         [
-            {"id": rows.account_id(account, wallet), "type": wallet, "subtype": "", "state": "working"}
-            for wallet in rows.WALLETS
+            {"id": spot_rows.account_id(account, wallet), "type": wallet, "subtype": "", "state": "working"}
+            for wallet in spot_rows.WALLETS
         ]
     )
 
@@ -36,7 +36,7 @@ def accounts(call: Call) -> Any:
 def balance(call: Call) -> Any:
     """GET /v1/account/accounts/{id}/balance."""
     account = call.account
-    ids = {str(rows.account_id(account, wallet)): wallet for wallet in rows.WALLETS}
+    ids = {str(spot_rows.account_id(account, wallet)): wallet for wallet in spot_rows.WALLETS}
     wallet = ids.get(call.names["id"])
     if wallet is None:
         raise Refusal(spot_refused("account-get-balance-account-inexistent-error", "account for id does not exist"))
@@ -80,7 +80,7 @@ def margin_balances(call: Call) -> Any:
 
 def cross_margin_balance(call: Call) -> Any:
     """GET /v1/cross-margin/accounts/balance."""
-    own = rows.account_id(call.account, "super-margin")
+    own = spot_rows.account_id(call.account, "super-margin")
     return spot_good({"id": own, "type": "super-margin", "state": "working", "list": []})
 
 
@@ -124,7 +124,7 @@ def match_results(call: Call) -> Any:
 def _row(call: Call, fill: Any) -> dict[str, Any]:
     """Fees in another coin come late for accounts with `details.slow_deduction`."""
     is_settled = not call.account.details.get("slow_deduction")
-    return rows.match_result(fill, call.now_ms, is_settled=is_settled)
+    return spot_rows.match_result(fill, call.now_ms, is_settled=is_settled)
 
 
 def order_match_results(call: Call) -> Any:
@@ -160,7 +160,7 @@ def order_history(call: Call) -> Any:
         orders[fill.order.id] = fill.order
         if len(orders) == limit:
             break
-    return spot_good([rows.spot_order(call.account, order) for order in orders.values()])
+    return spot_good([spot_rows.spot_order(call.account, order) for order in orders.values()])
 
 
 def tickers(call: Call) -> Any:

@@ -1,28 +1,26 @@
-"""ccxt.pro hears from the HTX dialect exactly what happened; the rules of its four kinds of sockets are kept."""
+"""ccxt.pro and bare sockets hear from the HTX dialect exactly what happened, once they have signed in."""
 
 import asyncio
-import gzip
-import json
-import time
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import ccxt
 import ccxt.pro
 import pytest
 import pytest_asyncio
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
 
-from simulator.htx.keys import signature_of
 from tests.fixtures.simulator import SimulatorProcess
+from tests.simulator.htx_clients import (
+    NOTICES,
+    OLD_NOTICES,
+    PATIENCE_S,
+    PRIVATE,
+    plain_account,
+    steer,
+    voices,
+)
 from tests.simulator.witnesses import as_told, assert_reads_the_truth, credentials
-
-PATIENCE_S = 10
-SPOT, CONTRACTS = "api.huobi.pro", "api.hbdm.vn"
-PRIVATE, NOTICES, OLD_NOTICES = "/ws/v2", "/ws/v5/notification", "/linear-swap-notification"
-SPOT_PRICES, CONTRACT_PRICES = "/ws", "/linear-swap-ws"
 
 
 @pytest.fixture
@@ -30,80 +28,10 @@ def simulator(start_simulator: Any) -> SimulatorProcess:
     return start_simulator("--exchanges", "htx", "--no-limits")
 
 
-def plain_account(simulator: SimulatorProcess, **options: Any) -> dict[str, Any]:
-    return simulator.account("htx", details={"discount": False, **options.pop("details", {})}, **options)
-
-
-async def steer(call: Any, *args: Any, **options: Any) -> Any:
-    """Steers the simulator without holding up the sockets of this test."""
-    return await asyncio.to_thread(call, *args, **options)
-
-
-class Voice:
-    """A bare websocket that speaks JSON and unzips what comes zipped."""
-
-    def __init__(self, socket: ClientConnection, host: str, path: str) -> None:
-        self.socket = socket
-        self.host = host
-        self.path = path
-        self.zipped: set[bool] = set()
-
-    async def say(self, **message: Any) -> None:
-        await self.socket.send(json.dumps(message))
-
-    async def hear(self) -> Any:
-        """The next message that is no ping."""
-        while True:
-            frame = await asyncio.wait_for(self.socket.recv(), PATIENCE_S)
-            self.zipped.add(isinstance(frame, bytes))
-            message = json.loads(gzip.decompress(frame) if isinstance(frame, bytes) else frame)
-            if "ping" not in (message.get("op"), message.get("action"), *message):
-                return message
-
-    async def ask(self, **message: Any) -> Any:
-        await self.say(**message)
-        return await self.hear()
-
-    async def sign_in(self, account: dict[str, Any], *, behind_s: int = 0, **changes: Any) -> Any:
-        stamp = datetime.fromtimestamp(time.time() - behind_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        names = ("AccessKeyId", "SignatureMethod", "SignatureVersion", "Timestamp", "Signature")
-        version, head = "2", {"op": "auth", "type": "api"}
-        if self.path == PRIVATE:
-            names = ("accessKey", "signatureMethod", "signatureVersion", "timestamp", "signature")
-            version = "2.1"
-        signed = dict(zip(names, (account["api_key"], "HmacSHA256", version, stamp), strict=False))
-        signed[names[-1]] = signature_of(account["secret"], "GET", self.host, self.path, signed.items())
-        signed |= changes
-        if self.path == PRIVATE:
-            return await self.ask(action="req", ch="auth", params={"authType": "api", **signed})
-        return await self.ask(**head, **signed)
-
-    async def is_closed(self) -> bool:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while True:
-                    await self.socket.recv()
-        except ConnectionClosed:
-            return True
-
-
 @pytest_asyncio.fixture
 async def voice(simulator: SimulatorProcess) -> AsyncIterator[Callable[..., Any]]:
-    """Opens bare sockets by path; they are closed with the test."""
-    opened = []
-
-    async def open_(path: str, account: dict[str, Any] | None = None) -> Voice:
-        host = SPOT if path in {PRIVATE, SPOT_PRICES} else CONTRACTS
-        opened.append(await connect(simulator.instead_of("htx", f"wss://{host}{path}"), ping_interval=None))
-        talk = Voice(opened[-1], host, path)
-        if account is not None:
-            answer = await talk.sign_in(account)
-            assert answer.get("code", answer.get("err-code")) in {200, 0}
-        return talk
-
-    yield open_
-    for socket in opened:
-        await socket.close()
+    async with voices(simulator) as open_:
+        yield open_
 
 
 # ── What a client made by others hears ────────────────────────────────────────────────────────────────
@@ -220,103 +148,6 @@ async def test_ccxt_is_told_of_a_wrong_signature(simulator: SimulatorProcess, wi
     with pytest.raises(ccxt.BaseError):
         async with asyncio.timeout(PATIENCE_S):
             await client.watch_my_trades(symbol)
-
-
-# ── Signing in ────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_spot_speaks_plain_text_and_all_others_speak_zipped(simulator: SimulatorProcess, voice: Any) -> None:
-    account = plain_account(simulator)
-    talk = await voice(PRIVATE)
-    assert await talk.sign_in(account) == {"action": "req", "code": 200, "ch": "auth", "data": {}}
-    assert talk.zipped == {False}
-    notices = await voice(NOTICES)
-    answer = await notices.sign_in(account)
-    assert {name: answer[name] for name in ("op", "type", "err-code", "data")} == {
-        "op": "auth",
-        "type": "api",
-        "err-code": 0,
-        "data": {"user-id": account["uid"]},
-    }
-    assert notices.zipped == {True}
-    for path in (SPOT_PRICES, CONTRACT_PRICES):
-        prices = await voice(path)
-        await prices.ask(sub="x")
-        assert prices.zipped == {True}
-
-
-async def test_nothing_is_told_before_one_has_signed_in(simulator: SimulatorProcess, voice: Any) -> None:
-    channel = "trade.clearing#*#0"
-    refused = {"action": "sub", "code": 2002, "ch": channel, "message": "invalid.auth.state"}
-    assert await (await voice(PRIVATE)).ask(action="sub", ch=channel) == refused
-    answer = await (await voice(NOTICES)).ask(op="sub", cid="1", topic="trade", contract_code="*")
-    assert (answer["op"], answer["cid"], answer["topic"], answer["err-code"]) == ("sub", "1", "trade", 2002)
-
-
-@pytest.mark.parametrize("path", [PRIVATE, NOTICES])
-@pytest.mark.parametrize("spoil", ["revoke", "expire", "address", "secret", "late", "version", "missing"])
-async def test_whoever_may_not_sign_in_is_told_so(
-    simulator: SimulatorProcess, voice: Any, path: str, spoil: str
-) -> None:
-    account, changes, behind = plain_account(simulator), {}, 0
-    if spoil == "address":
-        simulator.change(account, addresses=["10.1.2.3"])
-    elif spoil == "secret":
-        account["secret"] = "wrong"
-    elif spoil == "late":
-        behind = 310
-    elif spoil == "version":
-        changes = {"signatureVersion": "2", "SignatureVersion": "2.1"}
-    elif spoil == "missing":
-        changes = {"signature": "", "Signature": ""}
-    else:
-        simulator.spoil_key(account, spoil)
-    answer = await (await voice(path)).sign_in(account, behind_s=behind, **changes)
-    if path == PRIVATE:
-        words = (2001, "missing.param.auth") if spoil == "missing" else (2002, "auth.fail")
-        assert (answer["action"], answer["ch"], answer["code"], answer["message"]) == ("req", "auth", *words)
-    else:
-        assert (answer["op"], answer["err-code"]) == ("auth", 2040 if spoil == "missing" else 2003)
-        assert answer["err-msg"]
-
-
-async def test_the_eleventh_socket_of_a_key_is_one_too_many(simulator: SimulatorProcess, voice: Any) -> None:
-    simulator.limits(on=True)
-    account = plain_account(simulator)
-    for _ in range(10):
-        await voice(PRIVATE, account)
-    talk = await voice(PRIVATE)
-    answer = await talk.sign_in(account)
-    assert (answer["code"], answer["message"]) == (4000, "too.many.connection")
-    assert await talk.is_closed()
-    await voice(PRIVATE, plain_account(simulator))
-
-
-async def test_who_talks_too_much_is_cut(simulator: SimulatorProcess, voice: Any) -> None:
-    simulator.limits(on=True)
-    talk = await voice(PRIVATE)
-    for _ in range(51):
-        await talk.say(action="pong")
-    assert (await talk.hear())["message"] == "too.many.request"
-    assert await talk.is_closed()
-
-
-async def test_a_deleted_key_ends_its_sockets(simulator: SimulatorProcess, voice: Any) -> None:
-    account = plain_account(simulator)
-    spot, contracts = await voice(PRIVATE, account), await voice(NOTICES, account)
-    await spot.ask(action="sub", ch="trade.clearing#*#0")
-    await contracts.ask(op="sub", topic="trade", contract_code="*")
-    simulator.spoil_key(account, "revoke")
-    assert (await contracts.hear())["op"] == "close"
-    assert await contracts.is_closed()
-    assert await spot.is_closed()
-
-
-async def test_maintenance_is_announced_to_contracts(simulator: SimulatorProcess, voice: Any) -> None:
-    talk = await voice(NOTICES, plain_account(simulator))
-    simulator.weather("maintenance")
-    assert (await talk.hear())["op"] == "close"
-    assert await talk.is_closed()
 
 
 # ── Spot fills ────────────────────────────────────────────────────────────────────────────────────────
@@ -514,115 +345,3 @@ async def test_a_raw_message_is_said_in_the_sockets_own_frames(simulator: Simula
     assert await steer(simulator.replay_on_sockets, account, {"a": 1}, envelope=True) == 2
     assert await spot.hear() == {"action": "push", "ch": "trade.clearing#*#0", "data": {"a": 1}}
     assert (await contracts.hear())["data"] == [{"a": 1}]
-
-
-# ── Heartbeats ────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def next_ping(talk: Voice) -> Any:
-    while True:
-        frame = await asyncio.wait_for(talk.socket.recv(), PATIENCE_S)
-        message = json.loads(gzip.decompress(frame) if isinstance(frame, bytes) else frame)
-        if "ping" in (message.get("op"), message.get("action"), *message):
-            return message
-
-
-def pong_to(ping: dict[str, Any]) -> dict[str, Any]:
-    if "ping" in ping:
-        return {"pong": ping["ping"]}
-    return {name: "pong" if value == "ping" else value for name, value in ping.items()}
-
-
-@pytest.mark.parametrize(
-    ("path", "form"),
-    [
-        (PRIVATE, {"action", "data"}),
-        (NOTICES, {"op", "ts"}),
-        (OLD_NOTICES, {"op", "ts"}),
-        (SPOT_PRICES, {"ping"}),
-        (CONTRACT_PRICES, {"ping"}),
-    ],
-)
-async def test_each_socket_pings_in_its_dialect_and_cuts_who_does_not_answer(
-    simulator: SimulatorProcess, voice: Any, path: str, form: set[str]
-) -> None:
-    simulator.limits(ping_every_s=0.1, pong_within_s=1.2)
-    answering, silent = await voice(path), await voice(path)
-    for _ in range(5):
-        ping = await next_ping(answering)
-        assert set(ping) == form
-        await answering.say(**pong_to(ping))
-    assert await silent.is_closed()
-    assert simulator.counters("htx")["sockets_cut_no_pong"] == 1
-
-
-async def test_a_pong_to_no_ping_does_not_count(simulator: SimulatorProcess, voice: Any) -> None:
-    simulator.limits(ping_every_s=0.1, pong_within_s=1.0)
-    talk = await voice(PRIVATE)
-    await next_ping(talk)
-    await talk.say(action="pong", data={"ts": 1})
-    assert await talk.is_closed()
-
-
-@pytest.mark.parametrize("message", ["{", "[]", '{"op": "dance", "action": "dance"}'])
-@pytest.mark.parametrize("path", [PRIVATE, NOTICES, SPOT_PRICES, CONTRACT_PRICES])
-async def test_nonsense_is_answered_and_survived(
-    simulator: SimulatorProcess, voice: Any, path: str, message: str
-) -> None:
-    talk = await voice(path)
-    for _ in range(2):
-        await talk.socket.send(message)
-        assert await talk.hear()
-
-
-# ── Prices ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("path", "topic", "fields"),
-    [
-        (SPOT_PRICES, "market.btcusdt.ticker", {"open", "high", "low", "close", "amount", "vol", "count", "bid",
-         "bidSize", "ask", "askSize", "lastPrice", "lastSize"}),
-        (SPOT_PRICES, "market.btcusdt.detail", {"id", "low", "high", "open", "close", "vol", "amount", "version",
-         "count"}),
-        (SPOT_PRICES, "market.btcusdt.bbo", {"seqId", "ask", "askSize", "bid", "bidSize", "quoteTime", "symbol"}),
-        (CONTRACT_PRICES, "market.BTC-USDT.detail", {"id", "mrid", "open", "high", "low", "close", "amount", "vol",
-         "count", "trade_turnover", "bid", "ask"}),
-        (CONTRACT_PRICES, "market.BTC-USDT.bbo", {"mrid", "id", "bid", "ask", "ts", "version", "ch"}),
-    ],
-)  # fmt: skip
-async def test_a_topic_is_told_at_once_and_every_second_until_it_is_unsubscribed(
-    simulator: SimulatorProcess, voice: Any, path: str, topic: str, fields: set[str]
-) -> None:
-    talk = await voice(path)
-    answer = await talk.ask(sub=topic, id="1")
-    assert {name: answer[name] for name in ("id", "status", "subbed")} == {"id": "1", "status": "ok", "subbed": topic}
-    for _ in range(2):
-        message = await talk.hear()
-        assert (message["ch"], set(message["tick"])) == (topic, fields)
-        assert not [value for name, value in message["tick"].items() if isinstance(value, str) and name == "close"]
-    answer = await talk.ask(unsub=topic, id="2")
-    while "unsubbed" not in answer:
-        answer = await talk.hear()
-    assert (answer["id"], answer["unsubbed"]) == ("2", topic)
-
-
-@pytest.mark.parametrize(
-    ("path", "topic"),
-    [
-        (SPOT_PRICES, "market.nopeusdt.ticker"),
-        (SPOT_PRICES, "market.BTC-USDT.detail"),
-        (CONTRACT_PRICES, "market.BTC-USDT.ticker"),
-        (SPOT_PRICES, "everything"),
-    ],
-)
-async def test_a_topic_that_is_not_there_is_refused(
-    simulator: SimulatorProcess, voice: Any, path: str, topic: str
-) -> None:
-    answer = await (await voice(path)).ask(sub=topic, id="9")
-    assert (answer["status"], answer["err-code"], answer["id"]) == ("error", "bad-request", "9")
-
-
-async def test_sockets_of_the_other_system_are_not_here(simulator: SimulatorProcess, voice: Any) -> None:
-    with pytest.raises(Exception, match="404"):
-        await connect(simulator.instead_of("htx", f"wss://{CONTRACTS}{PRIVATE}"))
