@@ -326,6 +326,14 @@ class Dialect:
         """Checks key, time, signature, address, permission; raises `Refusal` with the exchange's own error."""
         raise NotImplementedError
 
+    def claimed_by(self, call: Call) -> Account | None:
+        """Whose key a call seems to carry, unchecked; for keys that do not stand in a header or parameter alone."""
+        for text in (*call.request.headers.values(), *call.params.values()):
+            account = self.exchange.by_key.get(text)
+            if account is not None:
+                return account
+        return None
+
     def dress(self, call: Call, response: Response) -> None:
         """Adds the exchange's headers, also to refusals."""
 

@@ -241,12 +241,8 @@ class Exchange:
 
     def uid_of_key(self, call: Call) -> str | None:
         """Whose key a call seems to carry, before anything is checked: for weather over one account."""
-        carried = [*call.request.headers.values(), *call.params.values()]
-        for text in carried:
-            account = self.by_key.get(text)
-            if account is not None:
-                return account.uid
-        return None
+        account = self.dialect.claimed_by(call)
+        return None if account is None else account.uid
 
     # What happens.
 
