@@ -14,6 +14,7 @@ DOUBLED = ("BTC", "ETH", "SOL")
 FIAT = ("USD", "EUR")
 RENAMED = {"CGLD": "CELO"}
 CROSSES = (("ETH", "BTC", "0.00001", "0.0001"), ("BTC", "EUR", "0.01", "0.00001"), ("ETH", "EUR", "0.01", "0.0001"))
+FAR_EXPIRY = "2030-12-20"
 FUTURES = (
     # Id, coin, contract size, price step, name, date of expiry; None: none that matters.
     ("BIP-20DEC30-CDE", "BTC", "0.01", "5", "BTC PERP", None),
@@ -45,7 +46,7 @@ def markets() -> Iterator[Market]:
             step=Decimal(1),
             contract_size=Decimal(size),
             start_price=DOLLARS[coin_name],
-            details={"name": name, "expiry": expiry or "2030-12-20"},
+            details={"name": name, "expiry": expiry or FAR_EXPIRY},
         )
 
 
@@ -106,19 +107,19 @@ def _product(market: Market) -> dict[str, Any]:
         "base_display_symbol": market.base if is_spot else "",
         "quote_display_symbol": market.quote,
         "price_increment": plain(market.tick),
-        "display_name": market.id if is_spot else market.details["name"],
+        "display_name": market.details.get("name", market.id),
         "product_venue": "CBE" if is_spot else "FCM",
     }
     if not is_spot:
         row["future_product_details"] = {
             "venue": "cde",
             "contract_code": market.id.partition("-")[0],
-            "contract_expiry": f"{market.details['expiry']}T16:00:00Z",
+            "contract_expiry": f"{market.details.get('expiry', FAR_EXPIRY)}T16:00:00Z",
             "contract_size": plain(market.contract_size),
             "contract_root_unit": market.base,
             "risk_managed_by": "MANAGED_BY_FCM",
             "contract_expiry_type": "EXPIRING",
-            "contract_display_name": market.details["name"],
+            "contract_display_name": market.details.get("name", market.id),
         }
     return row
 
