@@ -217,11 +217,24 @@ async def test_who_subscribes_to_nothing_is_let_go_after_five_seconds(simulator:
         pass
 
 
-async def test_a_silent_subscription_is_closed(simulator: SimulatorProcess, voice: Any) -> None:
-    simulator.limits(silent_cut_s=0.5)
-    talk = await voice(PUBLIC)
-    await talk.subscribe("ticker")
-    assert await talk.is_closed()
+async def test_only_heartbeats_keep_a_quiet_subscription_open(simulator: SimulatorProcess, voice: Any) -> None:
+    simulator.limits(silent_cut_s=1.5)
+    quiet, beating = await voice(PUBLIC), await voice(PUBLIC)
+    await quiet.subscribe("ticker")
+    await beating.subscribe("heartbeats")
+
+    async def chatter(talk: Voice) -> int:
+        """Both clients talk all the time; how many heartbeats came until the end, three at most."""
+        beats = 0
+        try:
+            while beats < 3:
+                await talk.say(type="hello")
+                beats += (await talk.hear()).get("channel") == "heartbeats"
+        except ConnectionClosed:
+            return beats
+        return beats
+
+    assert await asyncio.gather(chatter(quiet), chatter(beating)) == [0, 3]
     assert simulator.counters("coinbase")["sockets_cut_silent"] == 1
 
 
@@ -315,6 +328,21 @@ async def test_open_orders_are_told_at_first_and_filled_ones_are_not(simulator: 
     for told, row in zip(event["orders"], left_open, strict=True):
         assert (told["status"], told["cumulative_quantity"]) == ("OPEN", row["filled_size"])
         assert Decimal(told["leaves_quantity"]) > 0
+
+
+async def test_a_cancelled_order_is_told_with_what_it_got_and_nothing_left(
+    simulator: SimulatorProcess, voice: Any
+) -> None:
+    account = simulator.account("coinbase")
+    talk = await following(voice, account)
+    maker = asyncio.create_task(steer(simulator.trade, account, count=400))
+    while (order := (await talk.hear_of("user"))["events"][0]["orders"][0])["status"] != "CANCELLED":
+        pass
+    await maker
+    assert (order["leaves_quantity"], order["outstanding_hold_amount"]) == ("0", "0")
+    own = [one for one in simulator.truth(account)["trades"] if one["order_id"] == order["order_id"]]
+    assert Decimal(order["cumulative_quantity"]) == sum(Decimal(trade["amount"]) for trade in own)
+    assert Decimal(order["completion_percentage"]) < 100
 
 
 async def test_what_got_lost_leaves_a_gap_in_the_numbers(simulator: SimulatorProcess, voice: Any) -> None:
