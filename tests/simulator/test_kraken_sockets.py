@@ -1,7 +1,6 @@
-"""ccxt.pro hears from the Kraken dialect exactly what happened; the conversation's rules are kept."""
+"""ccxt.pro hears from the Kraken dialect what happened; tokens and executions keep their rules."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 from typing import Any
@@ -10,19 +9,16 @@ import ccxt
 import ccxt.pro
 import pytest
 import pytest_asyncio
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.fixtures.simulator import SimulatorProcess
+from tests.simulator.kraken_clients import PATIENCE_S, steer, token_of, voices
 from tests.simulator.witnesses import as_told, assert_reads_the_truth, credentials, pointed_at
 
-PATIENCE_S = 10
 ROW = {
     "order_id", "order_userref", "cl_ord_id", "exec_id", "exec_type", "trade_id", "symbol", "side", "last_qty",
     "last_price", "liquidity_ind", "cost", "order_type", "timestamp", "order_status", "cum_qty", "cum_cost",
     "avg_price", "fee_usd_equiv", "fees", "margin",
 }  # fmt: skip
-PRIVATE, PUBLIC = "wss://ws-auth.kraken.com/v2", "wss://ws.kraken.com/v2"
 
 
 @pytest.fixture
@@ -30,9 +26,10 @@ def simulator(start_simulator: Any) -> SimulatorProcess:
     return start_simulator("--exchanges", "kraken", "--no-limits")
 
 
-async def steer(do: Any, *args: Any, **options: Any) -> Any:
-    """Steers the simulator without holding up the sockets of this test."""
-    return await asyncio.to_thread(do, *args, **options)
+@pytest_asyncio.fixture
+async def voice(simulator: SimulatorProcess) -> AsyncIterator[Callable[..., Any]]:
+    async with voices(simulator) as opens:
+        yield opens
 
 
 @pytest_asyncio.fixture
@@ -48,58 +45,6 @@ async def witness(simulator: SimulatorProcess) -> AsyncIterator[Callable[[dict[s
     yield make
     for client in made:
         await client.close()
-
-
-class Voice:
-    """A bare websocket that speaks JSON; decimals keep their digits."""
-
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-
-    async def hear(self, *, beats: bool = False) -> Any:
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                said = json.loads(await self.socket.recv(), parse_float=Decimal)
-                if beats or said.get("channel") not in {"heartbeat", "status"}:
-                    return said
-
-    async def ask(self, method: str, req_id: int | None = 1, **params: Any) -> Any:
-        message = {"method": method, "params": params} | ({} if req_id is None else {"req_id": req_id})
-        await self.socket.send(json.dumps(message))
-        return await self.hear()
-
-    async def follow(self, token: str, **options: Any) -> Any:
-        """Subscribes to executions without any snapshot."""
-        return await self.ask("subscribe", channel="executions", token=token, **{"snap_orders": False} | options)
-
-    async def is_closed(self) -> bool:
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                while True:
-                    await self.socket.recv()
-        except ConnectionClosed:
-            return True
-
-
-@pytest_asyncio.fixture
-async def voice(simulator: SimulatorProcess) -> AsyncIterator[Callable[..., Any]]:
-    """Opens bare sockets; they are closed with the test."""
-    opened = []
-
-    async def open_(url: str = PRIVATE) -> Voice:
-        opened.append(await connect(simulator.instead_of("kraken", url), ping_interval=None))
-        return Voice(opened[-1])
-
-    yield open_
-    for socket in opened:
-        await socket.close()
-
-
-async def token_of(simulator: SimulatorProcess, account: dict[str, Any]) -> str:
-    client = pointed_at(simulator, ccxt.kraken(credentials(account)), "kraken")
-    told = (await steer(client.privatePostGetWebSocketsToken))["result"]
-    assert told["expires"] == 900
-    return told["token"]
 
 
 def fills(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -130,17 +75,6 @@ async def test_ccxt_hears_the_trades_of_resting_orders_and_takes_their_end_for_o
     usual = [trade for trade in told if trade["symbol"] != "LUNC/USD"]
     assert_reads_the_truth([trade for trade in heard() if trade["symbol"] != "LUNA/USD"], usual)
     assert {trade["symbol"] for trade in heard()} >= {"LUNA/USD"}, "ccxt does not rename coins on sockets"
-
-
-async def test_ccxt_hears_prices(simulator: SimulatorProcess, witness: Any) -> None:
-    account = simulator.account("kraken")
-    client = witness(account)
-    async with asyncio.timeout(PATIENCE_S):
-        first = await client.watch_ticker("BTC/USD")
-        await steer(simulator.trade, account, market_id="XXBTZUSD", price="65000")
-        later = await client.watch_ticker("BTC/USD")
-    assert (Decimal(str(first["last"])), Decimal(str(later["last"]))) == (64_000, 65_000)
-    assert first["bid"] < first["ask"]
 
 
 # ── Tokens ────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,98 +252,3 @@ async def test_a_replayed_row_stands_in_the_channels_envelope(simulator: Simulat
     assert await steer(simulator.replay_on_sockets, account, {"exec_type": "trade"}, envelope=True) == 1
     heard = await talk.hear()
     assert heard == {"channel": "executions", "type": "update", "data": [{"exec_type": "trade"}], "sequence": 1}
-
-
-# ── Heartbeats and connections ────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_subscribed_socket_beats_when_nothing_else_is_said(simulator: SimulatorProcess, voice: Any) -> None:
-    talk = await voice()
-    await talk.follow(await token_of(simulator, simulator.account("kraken")))
-    for _ in range(3):
-        assert await talk.hear(beats=True) == {"channel": "heartbeat"}
-
-
-async def test_a_socket_without_subscription_and_words_is_cut(simulator: SimulatorProcess, voice: Any) -> None:
-    talk = await voice()
-    assert (await talk.ask("ping", req_id=9))["method"] == "pong"
-    await steer(simulator.limits, silent_cut_s=0.2)
-    assert await talk.is_closed()
-    assert (await steer(simulator.counters, "kraken"))["sockets_cut_silent"] == 1
-
-
-async def test_maintenance_is_told_before_the_end(simulator: SimulatorProcess, voice: Any) -> None:
-    talk = await voice()
-    await talk.hear(beats=True)
-    await steer(simulator.weather, "maintenance")
-    assert (await talk.hear(beats=True))["data"][0]["system"] == "maintenance"
-    assert await talk.is_closed()
-
-
-async def test_an_address_that_connects_too_often_is_banned(simulator: SimulatorProcess, voice: Any) -> None:
-    simulator.limits(on=True)
-    url = simulator.instead_of("kraken", PUBLIC)
-    for _ in range(150):
-        async with connect(url):
-            pass
-    with pytest.raises(InvalidStatus, match="429"):
-        await voice()
-    simulator.ask("POST", "/clock", skew_ms=590_000)
-    with pytest.raises(InvalidStatus, match="429"):
-        await voice()
-    simulator.ask("POST", "/clock", skew_ms=605_000)
-    await voice()
-
-
-@pytest.mark.parametrize("message", ["{", "[]", '{"method": "dance"}', '{"method": "subscribe", "params": 7}'])
-async def test_nonsense_is_answered_and_survived(simulator: SimulatorProcess, voice: Any, message: str) -> None:
-    talk = await voice()
-    await talk.socket.send(message)
-    assert (await talk.hear())["success"] is False
-    assert (await talk.ask("ping"))["method"] == "pong"
-
-
-# ── Prices ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_each_symbol_is_acknowledged_or_refused_by_itself(simulator: SimulatorProcess, voice: Any) -> None:
-    talk = await voice(PUBLIC)
-    symbols = ["BTC/USD", "XBT/USD", "ETH/EUR"]
-    answer = await talk.ask("subscribe", req_id=3, channel="ticker", symbol=symbols)
-    assert answer["result"] == {"channel": "ticker", "event_trigger": "trades", "snapshot": True, "symbol": "BTC/USD"}
-    snapshot = await talk.hear()
-    assert (snapshot["type"], snapshot["data"][0]["symbol"]) == ("snapshot", "BTC/USD")
-    refused = await talk.hear()
-    assert set(refused) == {"error", "method", "req_id", "success", "symbol", "time_in", "time_out"}
-    assert (refused["error"], refused["symbol"]) == ("Currency pair not supported XBT/USD", "XBT/USD")
-    assert (await talk.hear())["result"]["symbol"] == "ETH/EUR"
-    assert set(snapshot["data"][0]) == {
-        "symbol", "bid", "bid_qty", "ask", "ask_qty", "last", "volume", "vwap", "low", "high", "change", "change_pct",
-        "trades", "timestamp",
-    }  # fmt: skip
-    await talk.hear()
-    again = await talk.ask("subscribe", channel="ticker", symbol=["ETH/EUR"])
-    assert again["success"] is False
-    answer = await talk.ask("unsubscribe", channel="ticker", symbol=["ETH/EUR"])
-    assert (answer["method"], answer["success"], answer["result"]["symbol"]) == ("unsubscribe", True, "ETH/EUR")
-
-
-async def test_a_quiet_pair_stays_silent_until_it_trades_or_its_quotes_are_wanted(
-    simulator: SimulatorProcess, voice: Any
-) -> None:
-    account = simulator.account("kraken")
-    trades, quotes = await voice(PUBLIC), await voice(PUBLIC)
-    await trades.ask("subscribe", channel="ticker", symbol=["BTC/USD"], snapshot=False)
-    await quotes.ask("subscribe", channel="ticker", symbol=["BTC/USD"], event_trigger="bbo", snapshot=False)
-    moved = await quotes.hear()
-    assert moved["type"] == "update"
-    await steer(simulator.trade, account, market_id="XXBTZUSD", price="65000")
-    first = await trades.hear()
-    assert (first["type"], first["data"][0]["last"]) == ("update", 65_000)
-
-
-async def test_private_channels_are_not_told_on_the_public_host(simulator: SimulatorProcess, voice: Any) -> None:
-    answer = await (await voice(PUBLIC)).ask("subscribe", channel="executions", token="x")
-    assert answer["success"] is False
-    assert (await (await voice(PUBLIC)).ask("subscribe", channel="candles", symbol=["BTC/USD"]))["success"] is False
-    assert (await (await voice()).ask("subscribe", channel="executions"))["success"] is False

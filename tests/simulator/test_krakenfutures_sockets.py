@@ -102,8 +102,7 @@ async def voice(simulator: SimulatorProcess) -> AsyncIterator[Callable[..., Any]
         return talk
 
     yield open_
-    for socket in opened:
-        await socket.close()
+    await asyncio.gather(*(socket.close() for socket in opened))
 
 
 async def following(voice: Any, account: dict[str, Any]) -> Voice:
@@ -272,8 +271,7 @@ async def test_the_heartbeat_feed_beats(simulator: SimulatorProcess, voice: Any)
 
 async def test_an_address_has_a_hundred_sockets(simulator: SimulatorProcess, voice: Any) -> None:
     simulator.limits(on=True)
-    for _ in range(100):
-        await voice()
+    await asyncio.gather(*(voice() for _ in range(100)))
     with pytest.raises(InvalidStatus, match="429"):
         await voice()
 
