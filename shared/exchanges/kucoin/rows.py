@@ -7,6 +7,8 @@ same on REST and sockets (written as a number or as a text) and unique within a 
 
 from decimal import Decimal
 
+from msgspec import Struct
+
 from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Market, Markets
 from shared.domain.trades import Fee, Kind, Product, TakerOrMaker, Trade
@@ -72,68 +74,64 @@ def coin(name: str) -> str:
     return _COINS.get(name, name)
 
 
+class _Names(Struct, frozen=True, kw_only=True):
+    """What a shape calls the parts that all shapes have; "" for what it does not tell."""
+
+    symbol: str = "symbol"
+    trade_id: str = "tradeId"
+    order_id: str = "orderId"
+    client_order_id: str = "clientOid"
+    side: str = "side"
+    price: str = "price"
+    size: str = "size"
+    cost: str = ""
+    role: str = "liquidity"
+    fee_type: str = ""
+    moment: str
+
+
+_SPOT_FILL = _Names(cost="funds", moment="createdAt")
+# `createdAt` of a futures fill is when the order was made.
+_FUTURES_FILL = _Names(cost="value", moment="tradeTime")
+_UNIFIED_EXECUTION = _Names(cost="value", role="liquidityRole", moment="executionTime")
+_MATCH = _Names(price="matchPrice", size="matchSize", fee_type="feeType", moment="ts")
+_TOLD_FILL = _Names(moment="time")
+_TOLD_EXECUTION = _Names(
+    symbol="s",
+    trade_id="ti",
+    order_id="oi",
+    client_order_id="ci",
+    side="S",
+    price="p",
+    size="q",
+    role="lR",
+    moment="E",
+)
+
+
 def trade_from_spot_fill(row: Row, product: Product | None, markets: Markets) -> Trade:
     """A row of classic spot or margin history. The exchange's own word tells margin from spot."""
     own = choice(row, "tradeType", _SPOT_TYPES) if row.get("tradeType") else product or Product.SPOT
-    market = markets.get(own, text(row, "symbol"))
-    price, size = positive(row, "price"), positive(row, "size")
-    funds = optional_decimal(row, "funds")
-    return _trade(
-        row,
-        market,
-        product=own if own is Product.MARGIN else market.product,
-        trade_id=text(row, "tradeId"),
-        order_id=_order_id(row, "orderId"),
-        client_order_id=optional_text(row, "clientOid"),
-        side_field="side",
-        price=price,
-        size=size,
-        cost=funds,
-        fees=_history_fees(row),
-        taker_or_maker=_role(row, "liquidity"),
-        timestamp_ms=millis(row, "createdAt"),
-    )
+    market = markets.get(own, text(row, _SPOT_FILL.symbol))
+    return _trade(row, _SPOT_FILL, market, own, fees=_history_fees(row))
 
 
 def trade_from_futures_fill(row: Row, product: Product | None, markets: Markets) -> Trade:
-    """A row of classic futures history. `createdAt` is when the order was made, `tradeTime` when it was executed."""
-    market = _futures_market(row, "symbol", product, markets)
-    return _trade(
-        row,
-        market,
-        product=market.product,
-        trade_id=text(row, "tradeId"),
-        order_id=_order_id(row, "orderId"),
-        client_order_id=optional_text(row, "clientOid"),
-        side_field="side",
-        price=positive(row, "price"),
-        size=positive(row, "size"),
-        cost=None if market.inverse else optional_decimal(row, "value"),
-        fees=_history_fees(row, market.settle),
-        taker_or_maker=_role(row, "liquidity"),
-        timestamp_ms=moment(row, "tradeTime"),
-        kind=choice({"tradeType": _lower(row, "tradeType")}, "tradeType", _FUTURES_KINDS),
-    )
+    """A row of classic futures history."""
+    market = _futures_market(row, product, markets)
+    kind = choice({"tradeType": _lower(row, "tradeType")}, "tradeType", _FUTURES_KINDS)
+    return _trade(row, _FUTURES_FILL, market, fees=_history_fees(row, market.settle), kind=kind)
 
 
 def trade_from_unified_execution(row: Row, product: Product | None, markets: Markets) -> Trade:
     """A row of a unified account's history. `tradeType` is put there by whoever read what stood around it."""
     own = _SPOT_TYPES.get(str(row.get("tradeType")), product)
-    market = market_of(markets, text(row, "symbol"), (Product.SPOT, *_FUTURES), _shelf(own))
     return _trade(
         row,
-        market,
-        product=Product.MARGIN if own is Product.MARGIN else market.product,
-        trade_id=text(row, "tradeId"),
-        order_id=_order_id(row, "orderId"),
-        client_order_id=optional_text(row, "clientOid"),
-        side_field="side",
-        price=positive(row, "price"),
-        size=positive(row, "size"),
-        cost=None if market.inverse else optional_decimal(row, "value"),
+        _UNIFIED_EXECUTION,
+        _unified_market(row, _UNIFIED_EXECUTION, own, markets),
+        own,
         fees=_history_fees(row),
-        taker_or_maker=_role(row, "liquidityRole"),
-        timestamp_ms=moment(row, "executionTime"),
         kind=choice(row, "fillType", _UNIFIED_KINDS),
         is_unified=True,
     )
@@ -142,100 +140,59 @@ def trade_from_unified_execution(row: Row, product: Product | None, markets: Mar
 def trade_from_match(data: Row, product: Product | None, markets: Markets, *, is_futures: bool) -> Trade:
     """A match told by a classic order channel: fee and fee currency are never in it, so REST completes it."""
     if is_futures:
-        market = _futures_market(data, "symbol", product, markets)
+        market = _futures_market(data, product, markets)
         kind = choice({"tradeType": _lower(data, "tradeType")}, "tradeType", _FUTURES_KINDS | {"": Kind.TRADE})
-    else:
-        market, kind = markets.get(Product.SPOT, text(data, "symbol")), Kind.TRADE
-    return _trade(
-        data,
-        market,
-        product=Product.MARGIN if product is Product.MARGIN and not is_futures else market.product,
-        trade_id=text(data, "tradeId"),
-        order_id=_order_id(data, "orderId"),
-        client_order_id=optional_text(data, "clientOid"),
-        side_field="side",
-        price=positive(data, "matchPrice"),
-        size=positive(data, "matchSize"),
-        cost=None,
-        fees=(),
-        taker_or_maker=_matched_as(data),
-        timestamp_ms=moment(data, "ts"),
-        kind=kind,
-        provisional=True,
-    )
+        return _trade(data, _MATCH, market, fees=(), kind=kind, provisional=True)
+    market = markets.get(Product.SPOT, text(data, _MATCH.symbol))
+    return _trade(data, _MATCH, market, product, fees=(), provisional=True)
 
 
 def trade_from_told_fill(data: Row, markets: Markets) -> Trade:
     """A fill told by the old, undocumented `/spot/tradeFills` topic: with its fee, without its role (ccxt 4.5.90)."""
-    market = markets.get(Product.SPOT, text(data, "symbol"))
+    market = markets.get(Product.SPOT, text(data, _TOLD_FILL.symbol))
     fees = _history_fees(data)
-    return _trade(
-        data,
-        market,
-        product=market.product,
-        trade_id=text(data, "tradeId"),
-        order_id=_order_id(data, "orderId"),
-        client_order_id=optional_text(data, "clientOid"),
-        side_field="side",
-        price=positive(data, "price"),
-        size=positive(data, "size"),
-        cost=None,
-        fees=fees,
-        taker_or_maker=_role(data, "liquidity"),
-        timestamp_ms=moment(data, "time"),
-        provisional=not fees,
-    )
+    return _trade(data, _TOLD_FILL, market, fees=fees, provisional=not fees)
 
 
 def trade_from_told_execution(data: Row, product: Product | None, markets: Markets) -> Trade:
     """An execution told by a unified account's socket. The `execution.lite` channel leaves kind and fee out."""
-    market = market_of(markets, text(data, "s"), (Product.SPOT, *_FUTURES), _shelf(product))
-    fees = fee_lines((optional_decimal(data, "f"), _coin_in(data, "fC")))
+    fee = optional_decimal(data, "f")
     return _trade(
         data,
-        market,
-        product=Product.MARGIN if product is Product.MARGIN else market.product,
-        trade_id=text(data, "ti"),
-        order_id=_order_id(data, "oi"),
-        client_order_id=optional_text(data, "ci"),
-        side_field="S",
-        price=positive(data, "p"),
-        size=positive(data, "q"),
-        cost=None,
-        fees=fees,
-        taker_or_maker=_role(data, "lR"),
-        timestamp_ms=moment(data, "E"),
+        _TOLD_EXECUTION,
+        _unified_market(data, _TOLD_EXECUTION, product, markets),
+        product,
+        fees=fee_lines((fee, _coin_in(data, "fC"))),
         kind=choice(data, "fT", _UNIFIED_KINDS) if "fT" in data else Kind.TRADE,
-        provisional=optional_decimal(data, "f") is None or "fT" not in data,
+        provisional=fee is None or "fT" not in data,
         is_unified=True,
     )
 
 
 def _trade(
     row: Row,
+    names: _Names,
     market: Market,
+    own: Product | None = None,
     *,
-    product: Product,
-    trade_id: str,
-    order_id: str | None,
-    client_order_id: str | None,
-    side_field: str,
-    price: Decimal,
-    size: Decimal,
-    cost: Decimal | None,
     fees: tuple[Fee, ...],
-    taker_or_maker: TakerOrMaker | None,
-    timestamp_ms: int,
     kind: Kind = Kind.TRADE,
     provisional: bool = False,
     is_unified: bool = False,
 ) -> Trade:
-    own_side = side(row, side_field)
+    """A row of this shape as a trade. `own` is the product it is known to be of: margin trades in the spot market."""
+    trade_id, own_side = text(row, names.trade_id), side(row, names.side)
+    order_id = _order_id(row, names.order_id)
+    price, size = positive(row, names.price), positive(row, names.size)
     amount, contracts, worth = _amounts(market, price, size)
+    cost = optional_decimal(row, names.cost) if names.cost and not market.inverse else None
+    # `liquidity` may call the maker's side of a hidden order taker: the type of the fee is what is paid.
+    has_fee_type = bool(row.get(names.fee_type))
+    role = choice(row, names.fee_type, _FEE_TYPES) if has_fee_type else _role(row, names.role)
     return Trade(
         symbol=market.symbol,
         market_id=market.id,
-        product=product,
+        product=Product.MARGIN if own is Product.MARGIN else market.product,
         exchange_trade_id=trade_id,
         # Margin orders trade in the spot book, and the sockets do not tell them apart: one shelf for both. A
         # unified account's socket knows no order for liquidations and the like, so only its trades name theirs.
@@ -247,15 +204,15 @@ def _trade(
             own_side,
         ),
         order_id=order_id,
-        client_order_id=client_order_id,
+        client_order_id=optional_text(row, names.client_order_id),
         side=own_side,
         price=price,
         amount=amount,
         contracts=contracts,
         cost=worth if cost is None else cost,
         fees=fees,
-        taker_or_maker=taker_or_maker,
-        timestamp_ms=timestamp_ms,
+        taker_or_maker=role,
+        timestamp_ms=moment(row, names.moment),
         kind=kind,
         provisional=provisional,
         raw=row,
@@ -274,15 +231,16 @@ def _amounts(market: Market, price: Decimal, size: Decimal) -> tuple[Decimal, De
     return worth, size, exact_product(price, worth)
 
 
-def _shelf(product: Product | None) -> Product | None:
-    """Where to look a market up: linear and inverse contracts come together, and only the market tells."""
-    return None if product in _FUTURES else product
+def _unified_market(row: Row, names: _Names, product: Product | None, markets: Markets) -> Market:
+    """Linear and inverse contracts come together, and only the market tells one from the other."""
+    shelf = None if product in _FUTURES else product
+    return market_of(markets, text(row, names.symbol), (Product.SPOT, *_FUTURES), shelf)
 
 
-def _futures_market(row: Row, name: str, product: Product | None, markets: Markets) -> Market:
+def _futures_market(row: Row, product: Product | None, markets: Markets) -> Market:
     if product is not None and product not in _FUTURES:
-        return markets.get(product, text(row, name))
-    return market_of(markets, text(row, name), _FUTURES)
+        return markets.get(product, text(row, "symbol"))
+    return market_of(markets, text(row, "symbol"), _FUTURES)
 
 
 def _order_id(row: Row, name: str) -> str | None:
@@ -298,11 +256,6 @@ def _lower(row: Row, name: str) -> str:
 def _role(row: Row, name: str) -> TakerOrMaker | None:
     written = _lower(row, name)
     return choice({name: written}, name, _ROLES) if written else None
-
-
-def _matched_as(data: Row) -> TakerOrMaker | None:
-    """`liquidity` may call the maker's side of a hidden order taker: `feeType` is what is paid."""
-    return choice(data, "feeType", _FEE_TYPES) if data.get("feeType") else _role(data, "liquidity")
 
 
 def _history_fees(row: Row, otherwise: str | None = None) -> tuple[Fee, ...]:
