@@ -46,8 +46,12 @@ def test_the_first_trade_of_a_market_listed_since_is_found_once_a_stream_could_n
 ) -> None:
     simulator.limits(off=True)
     late_ms = [0]
-    gateway = Gateway(simulator_url=simulator.url, now_ms=lambda: time.time_ns() // 1_000_000 + late_ms[0])
-    bench = make_bench(gateway)
+
+    def now_ms() -> int:
+        return time.time_ns() // 1_000_000 + late_ms[0]
+
+    gateway = Gateway(simulator_url=simulator.url, now_ms=now_ms)
+    bench = make_bench(gateway, now_ms=now_ms)
     account = simulator.account(exchange)
     connection_id = bench.connect(account)
     bench.run(SyncHistory(connection_id=connection_id))
