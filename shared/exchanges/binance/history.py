@@ -65,7 +65,6 @@ def slice_(feed: Feed, gap: Window, memory: Mapping[str, Any], account: Account,
 
     Old windows of time are not trusted on spot: there are reports of empty ones where ids find trades.
     """
-    del account
     is_spot = feed.product is Product.SPOT
     marks = _marks(memory)
     before = max((mark for mark in marks if mark[0] < gap.since - _SLACK), default=None)
@@ -78,8 +77,8 @@ def slice_(feed: Feed, gap: Window, memory: Mapping[str, Any], account: Account,
         return Slice(gap, {"from": before[1], "marks": marks})
     if is_spot:
         return Slice(gap, {"from": 0, "marks": marks})
-    window = Window(gap.since, min(gap.until, gap.since + _WEEK))
-    return Slice(window, {"from": None, "marks": marks})
+    since = min(max(gap.since, reach(feed, account, now_ms)), gap.until - 1)
+    return Slice(Window(since, min(gap.until, since + _WEEK)), {"from": None, "marks": marks})
 
 
 def ask(feed: Feed, part: Slice, cursor: Any, account: Account) -> Request:
