@@ -106,13 +106,7 @@ def test(connection: str) -> None:
         exchange = exchanges.load(found.exchange)
         vault = Vault(settings.credentials_key.get_secret_value())
         sealed = connections.sealed_key(db, found.id)
-    opened_key = vault.open(
-        sealed.blob,
-        user_id=sealed.user_id,
-        user_salt=sealed.user_salt,
-        connection_id=sealed.connection_id,
-        exchange=sealed.exchange,
-    )
+    opened_key = vault.open_row(sealed)
     gateway = Gateway(simulator_url=settings.simulator_url)
     click.echo(f"clock     {gateway.clock_offset_ms(exchange.id, found.region):+d} ms against {exchange.title}")
     report = gateway.run(

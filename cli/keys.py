@@ -94,13 +94,7 @@ def rotate(db: Db, vault: Vault, *, on_progress: Callable[[int], object] = lambd
 
 
 def _renewed(db: Db, vault: Vault, old: SealedKey) -> bool:
-    opened = vault.open(
-        old.blob,
-        user_id=old.user_id,
-        user_salt=old.user_salt,
-        connection_id=old.connection_id,
-        exchange=old.exchange,
-    )
+    opened = vault.open_row(old)
     sealed = vault.seal(
         opened,
         user_id=old.user_id,

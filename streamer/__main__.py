@@ -15,14 +15,12 @@ from datetime import timedelta
 from shared import exchanges
 from shared.coordination.budgets import Ban, Budgets
 from shared.coordination.serial import Turns
-from shared.domain.connections import Credentials
 from shared.domain.errors import BadInput, StoreUnavailable, WireUnavailable
 from shared.gateway import Gateway
 from shared.logs import get_log, set_up
 from shared.queue.wire import open_async_wire, open_wire, wait_for_wire, wire_state
 from shared.settings import Settings, read_settings
 from shared.storage import bans
-from shared.storage.connections import SealedKey
 from shared.storage.pool import Pool, borrow, open_pool
 from shared.storage.ready import NotMigrated, wait_until_migrated
 from shared.vault import Vault
@@ -118,7 +116,7 @@ async def _run(settings: Settings, pool: Pool) -> None:
         pool=pool,
         wire=wire,
         rest=gateway,
-        open_key=_opener(Vault(settings.credentials_key.get_secret_value())),
+        open_key=Vault(settings.credentials_key.get_secret_value()).open_row,
         connects=connects,
         room=settings.stream_capacity if settings.stream_enabled else 0,
         lease=settings.stream_lease,
@@ -139,21 +137,6 @@ async def _run(settings: Settings, pool: Pool) -> None:
         await wire.aclose()
         blocking_wire.close()
         gateway.close()
-
-
-def _opener(vault: Vault) -> Callable[[SealedKey], Credentials]:
-    """Opens credentials just before use. What it makes raises `CannotOpen`."""
-
-    def open_key(sealed: SealedKey) -> Credentials:
-        return vault.open(
-            sealed.blob,
-            user_id=sealed.user_id,
-            user_salt=sealed.user_salt,
-            connection_id=sealed.connection_id,
-            exchange=sealed.exchange,
-        )
-
-    return open_key
 
 
 def _remember(pool: Pool, ban: Ban) -> None:

@@ -18,7 +18,7 @@ from shared.storage.pool import borrow
 from workers.desk import Desk
 from workers.discovery import complete, ensure_known, look_for_listings
 from workers.fate import Outcome, Told
-from workers.history import close, horizon_of, open_run
+from workers.history import horizon_of, opened_run
 from workers.planning import Piece, edge_window, youngest
 from workers.reading import Run, keep_broken, read_piece
 from workers.recovery import came_back
@@ -35,19 +35,9 @@ log = get_log()
 
 def catch_up(desk: Desk, claim: Claim, request: CatchUp, told: Told) -> Outcome:
     """Read the edge of the named feeds, of those that are due, or of all."""
-    run = open_run(desk, claim, request.connection_id, lane="live", sync_type="catch_up")
-    run.owns_cursor = False
-    told["exchange"] = run.exchange.id
-    error: Exception | None = None
-    try:
-        outcome = _catch_up(run, request)
-    except Exception as caught:
-        error = caught
-        raise
-    finally:
-        told.update(run.counts.fields())
-        close(run, error)
-    return outcome
+    with opened_run(desk, claim, request.connection_id, told, lane="live", sync_type="catch_up") as run:
+        run.owns_cursor = False
+        return _catch_up(run, request)
 
 
 def _catch_up(run: Run, request: CatchUp) -> Outcome:

@@ -4,7 +4,8 @@ Backfill, recheck, discovery, sweep and an asked-for range are one request, `syn
 edge to now is `catch_up`. Both may run for one connection at once: rows and coverage only ever add up.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from uuid import UUID
 
 import msgspec
@@ -48,19 +49,9 @@ def sync_history(desk: Desk, claim: Claim, request: SyncHistory, told: Told) -> 
     """
     if request.reason == "discovery":
         detect(desk, claim, told)
-    run = open_run(desk, claim, request.connection_id, lane=request.lane, sync_type=_type_of(request))
-    told["exchange"] = run.exchange.id
-    run.asked = _window_of(request, run)
-    error: Exception | None = None
-    try:
-        outcome = _sync(run, request)
-    except Exception as caught:
-        error = caught
-        raise
-    finally:
-        told.update(run.counts.fields())
-        close(run, error)
-    return outcome
+    with opened_run(desk, claim, request.connection_id, told, lane=request.lane, sync_type=_type_of(request)) as run:
+        run.asked = _window_of(request, run)
+        return _sync(run, request)
 
 
 def _sync(run: Run, request: SyncHistory) -> Outcome:
@@ -179,8 +170,28 @@ def horizon_of(run: Run, record: FeedRecord, until: int, edge_ms: int = 0) -> Ho
     )
 
 
-def open_run(desk: Desk, claim: Claim, connection_id: UUID, *, lane: Lane, sync_type: str) -> Run:
-    """What a job needs to read a connection. Raises `BadInput` when it was removed."""
+@contextmanager
+def opened_run(
+    desk: Desk, claim: Claim, connection_id: UUID, told: Told, *, lane: Lane, sync_type: str
+) -> Iterator[Run]:
+    """What a job needs to read a connection. Its story is told, and its session ended, however it ends.
+
+    Raises `BadInput` when the connection was removed.
+    """
+    run = _open(desk, claim, connection_id, lane=lane, sync_type=sync_type)
+    told["exchange"] = run.exchange.id
+    error: Exception | None = None
+    try:
+        yield run
+    except Exception as caught:
+        error = caught
+        raise
+    finally:
+        told.update(run.counts.fields())
+        _close(run, error)
+
+
+def _open(desk: Desk, claim: Claim, connection_id: UUID, *, lane: Lane, sync_type: str) -> Run:
     with borrow(desk.pool) as db:
         connection = connections.get_connection(db, connection_id)
     exchange = load(connection.exchange)
@@ -209,7 +220,7 @@ def account_of(connection: Connection) -> Account:
     return msgspec.structs.replace(connection.account, products=allowed)
 
 
-def close(run: Run, error: Exception | None) -> None:
+def _close(run: Run, error: Exception | None) -> None:
     """End the sync session. Postgres being away is told by the job's own error; to wait for a budget is no failure."""
     if run.session_id is None:
         return

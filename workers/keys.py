@@ -15,12 +15,6 @@ def opener(pool: Pool, vault: Vault) -> Callable[[UUID], Credentials]:
     def open_key(connection_id: UUID) -> Credentials:
         with borrow(pool) as db:
             sealed = connections.sealed_key(db, connection_id)
-        return vault.open(
-            sealed.blob,
-            user_id=sealed.user_id,
-            user_salt=sealed.user_salt,
-            connection_id=sealed.connection_id,
-            exchange=sealed.exchange,
-        )
+        return vault.open_row(sealed)
 
     return open_key

@@ -16,7 +16,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -69,6 +69,21 @@ class Sealed(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Sealed({self.key_version})"
+
+
+class SealedRow(Protocol):
+    """Sealed credentials and the row that they are bound to."""
+
+    @property
+    def blob(self) -> bytes: ...
+    @property
+    def user_id(self) -> UUID: ...
+    @property
+    def user_salt(self) -> bytes: ...
+    @property
+    def connection_id(self) -> UUID: ...
+    @property
+    def exchange(self) -> str: ...
 
 
 class Vault:
@@ -132,6 +147,16 @@ class Vault:
         except InvalidTag:
             raise CannotOpen(hint="Is CREDENTIALS_KEY the one it was when the account was connected?") from None
         return Credentials(json.loads(plain))
+
+    def open_row(self, row: SealedRow) -> Credentials:
+        """The same for a row as it is stored."""
+        return self.open(
+            row.blob,
+            user_id=row.user_id,
+            user_salt=row.user_salt,
+            connection_id=row.connection_id,
+            exchange=row.exchange,
+        )
 
     def fingerprint(self, exchange: str, api_key: str | Secret) -> bytes:
         """A keyed hash that tells one API key from another and not what it is; under the newest version."""
