@@ -21,8 +21,8 @@ def total(*parts: Decimal) -> Decimal:
         return sum(parts, Decimal(0))
 
 
-def quotient(dividend: Decimal, divisor: Decimal, digits: int = 34) -> Decimal:
-    """The quotient to so many significant digits: the one operation that may have to round."""
+def quotient(dividend: Decimal, divisor: Decimal, digits: int = 28) -> Decimal:
+    """The quotient to so many significant digits (28: as Decimal itself): the one operation that may have to round."""
     with localcontext(Context(prec=digits)):
         return dividend / divisor
 
