@@ -54,12 +54,13 @@ def read_history(gateway, account, key, until):
 
 
 def shown(trade):
+    """A trade as it is compared. The truth tells an inverse trade's cost in the coin that settles it, we in dollars."""
     return {
         "symbol": trade.symbol,
         "side": trade.side.value,
         "price": trade.price,
         "amount": trade.amount,
-        "cost": trade.cost,
+        "cost": None if trade.product is Product.INVERSE else trade.cost,
         "timestamp_ms": trade.timestamp_ms,
         "fees": sorted((fee.currency, fee.amount) for fee in trade.fees if fee.amount),
     }
@@ -68,7 +69,8 @@ def shown(trade):
 def true(trade):
     return {
         **{name: trade[name] for name in ("symbol", "side", "timestamp_ms")},
-        **{name: Decimal(trade[name]) for name in ("price", "amount", "cost")},
+        **{name: Decimal(trade[name]) for name in ("price", "amount")},
+        "cost": None if trade["product"] == Product.INVERSE else Decimal(trade["cost"]),
         "fees": sorted((fee["currency"], Decimal(fee["amount"])) for fee in trade["fees"] if Decimal(fee["amount"])),
     }
 
