@@ -3,7 +3,10 @@
 There is no default for a field that must be there, and nothing is guessed.
 """
 
+import re
+from calendar import timegm
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
@@ -98,6 +101,22 @@ def millis(row: Row, name: str) -> int:
 def nanos(row: Row, name: str) -> int:
     """A moment given in nanoseconds, as epoch ms (cut, never rounded up)."""
     return _moment(name, whole(row, name) // 1_000_000)
+
+
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|\+00:00)", re.ASCII)
+
+
+def instant(row: Row, name: str) -> int:
+    """A moment of UTC as RFC 3339 writes it, to the nanosecond at most, as epoch ms (cut, never rounded up)."""
+    written = text(row, name)
+    found = _INSTANT.fullmatch(written)
+    try:
+        seconds = timegm(datetime.fromisoformat(found[1]).timetuple()) if found else None
+    except ValueError:
+        seconds = None
+    if found is None or seconds is None:
+        raise UnreadableRow(f"the field {name!r} is {written!r}, not a moment of UTC")
+    return _moment(name, seconds * 1_000 + int((found[2] or "0").ljust(3, "0")[:3]))
 
 
 def _moment(name: str, moment: int) -> int:
