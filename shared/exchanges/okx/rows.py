@@ -28,7 +28,7 @@ from shared.exchanges.kit.fields import (
 )
 from shared.exchanges.kit.identity import identity
 from shared.exchanges.kit.numbers import product as exact_product
-from shared.exchanges.kit.numbers import quotient
+from shared.exchanges.kit.numbers import quotient, total
 from shared.exchanges.kit.reading import fee_lines, market_of, read_each, side
 
 _CONTRACTS = (Product.LINEAR, Product.INVERSE)
@@ -77,7 +77,7 @@ def coin(code: str) -> str:
 def _trade(
     row: Row, product: Product | None, markets: Markets, *, trade_id: str, kind: Kind, fee: str, provisional: bool
 ) -> Trade:
-    market, own = _market(row, product, markets)
+    market, own = market_in(row, product, markets)
     order_id, who = optional_text(row, "ordId"), side(row, "side")
     price, quantity = positive(row, "fillPx"), positive(row, "fillSz")
     amount, contracts, cost = _amounts(market, price, quantity)
@@ -98,14 +98,15 @@ def _trade(
         cost=cost,
         fees=_fees(row, fee),
         taker_or_maker=choice({"execType": row.get("execType")}, "execType", _ROLES),
-        timestamp_ms=millis(row, "fillTime"),
+        # Older rows of history have one time only, that of booking.
+        timestamp_ms=millis(row, "ts" if "ts" in row and "fillTime" not in row else "fillTime"),
         kind=kind,
         provisional=provisional,
         raw=row,
     )
 
 
-def _market(row: Row, product: Product | None, markets: Markets) -> tuple[Market, Product]:
+def market_in(row: Row, product: Product | None, markets: Markets) -> tuple[Market, Product]:
     """The row's market, and the product: a pair has one name on spot and on margin."""
     likely = choice(row, "instType", PRODUCTS_OF) if row.get("instType") else ()
     given = product if not likely else likely[0] if len(likely) == 1 else None
@@ -127,18 +128,24 @@ def _amounts(market: Market, price: Decimal, quantity: Decimal) -> tuple[Decimal
 
 def _fees(row: Row, name: str) -> tuple[Fee, ...]:
     amount, currency = optional_decimal(row, name), optional_text(row, f"{name}Ccy")
-    return fee_lines((None if amount is None else -amount, coin(currency) if currency else None))
+    paid = None if amount is None else total(amount.copy_negate())
+    return fee_lines((paid, coin(currency) if currency else None))
 
 
 def _trade_in_history(row: Row, product: Product | None, markets: Markets) -> Trade | None:
-    """The trade of one row of history. Without an id of its own the bill that booked it names it."""
+    """The trade of one row of history. Without an id of its own the bill that booked it names it.
+
+    An order, as a quarantined push is one, is read as on the channel.
+    """
+    if "accFillSz" in row:
+        found = _fill_on_channel(row, product, markets)
+        return found if isinstance(found, Trade) else None
     sub_type, trade_id = optional_text(row, "subType"), optional_text(row, "tradeId") or "0"
     if sub_type in _NO_TRADE:
         return None
     if trade_id == "0":
         trade_id = f"bill:{text(row, 'billId')}"
-    # Rows of before 2024 have no `subType`; what the exchange itself did is then told apart by the id's sign alone,
-    # which does not say what it was.
+    # Older rows have no `subType`; a negative id then says that the exchange itself traded, but not why.
     is_plain = sub_type is None and not trade_id.startswith("-")
     kind = Kind.TRADE if is_plain else choice({"subType": sub_type}, "subType", _SUB_TYPES)
     return _trade(row, product, markets, trade_id=trade_id, kind=kind, fee="fee", provisional=False)
@@ -150,7 +157,7 @@ def _fill_on_channel(row: Row, product: Product | None, markets: Markets) -> Tra
     if trade_id == "0" or (trade_id is None and filled):
         if not filled and not optional_decimal(row, "accFillSz"):
             return None
-        market, own = _market(row, product, markets)
+        market, own = market_in(row, product, markets)
         return Due(Feed(own, market.id), text(row, "ordId"))
     if trade_id is None or not filled:
         return None

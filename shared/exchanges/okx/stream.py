@@ -11,7 +11,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from shared.domain.connections import Account
 from shared.domain.errors import (
     ClockWrong,
     ContractBroken,
@@ -23,19 +22,17 @@ from shared.domain.errors import (
     UserActionNeeded,
 )
 from shared.domain.markets import Markets
-from shared.domain.trades import Product
 from shared.exchanges.kit.contract import Closing, Due, Feed, Frame, Heard, Pool, Stream, Ticket
 from shared.exchanges.kit.fields import Row, optional_decimal, optional_text, row_of
 from shared.exchanges.kit.numbers import total
 from shared.exchanges.kit.private_socket import PrivateSocket
-from shared.exchanges.kit.reading import market_of
 from shared.exchanges.kit.signing import hmac_base64
 from shared.exchanges.kit.talk import Answered, Ends, Manners, Meaning, Pong, PrivateTalk, Step, Told, Turn
 from shared.exchanges.kit.trouble import Refusals, pause, refusal
 from shared.exchanges.kit.wire import decode_json, encode_json
 from shared.exchanges.okx.hosts import socket
 from shared.exchanges.okx.rest import REFUSALS
-from shared.exchanges.okx.rows import PRODUCTS_OF, read_stream
+from shared.exchanges.okx.rows import market_in, read_stream
 
 _PING = "ping"
 _PONG = "pong"
@@ -44,6 +41,7 @@ CONNECTS = Pool(name="connects", scope="address", capacity=3, per_ms=1_000)
 _REFUSALS: Refusals = {
     **REFUSALS,
     "60005": (KeyRejected, "The exchange does not accept this API key: it may be mistyped or deleted."),
+    "60004": (ClockWrong, "The exchange does not accept the time of the sign-in; correct this machine's clock."),
     "60006": (ClockWrong, "The exchange says this machine's clock is too far from its own; correct the clock."),
     "60007": (KeyRejected, "The exchange does not accept the signature: the secret does not belong to this API key."),
     "60009": (
@@ -66,6 +64,7 @@ _REFUSALS: Refusals = {
 _TOO_FREQUENT = {"60014", "60023", "50011"}
 _PAUSE_MS = 60_000
 _UPGRADE = "64008"
+_NOT_READ = {"OPTION", "EVENTS"}
 _DONE = {"filled", "canceled", "mmp_canceled"}
 
 
@@ -130,17 +129,13 @@ def _read(message: Any, markets: Markets, turn: Turn) -> Heard:
     missed = [_missed(row, markets, turn.memory) for row in rows if isinstance(row, dict)]
     return replace(
         heard,
-        unreadable=tuple(row for row in heard.unreadable if _is_wanted(row.raw, turn.account)),
+        unreadable=tuple(row for row in heard.unreadable if _is_wanted(row.raw)),
         history_due=(*heard.history_due, *(due for due in missed if due is not None)),
     )
 
 
-def _is_wanted(raw: Any, account: Account) -> bool:
-    kind = raw.get("instType") if isinstance(raw, dict) else None
-    if kind in {"OPTION", "EVENTS"}:
-        return False
-    products = PRODUCTS_OF.get(kind, ()) if isinstance(kind, str) else ()
-    return not products or bool(set(products) & set(account.products))
+def _is_wanted(raw: Any) -> bool:
+    return not (isinstance(raw, dict) and raw.get("instType") in _NOT_READ)
 
 
 def _missed(row: Row, markets: Markets, filled_before: dict[str, Decimal]) -> Due | None:
@@ -149,19 +144,16 @@ def _missed(row: Row, markets: Markets, filled_before: dict[str, Decimal]) -> Du
         order_id, filled = optional_text(row, "ordId"), optional_decimal(row, "accFillSz")
         if order_id is None or filled is None:
             return None
-        before = filled_before.get(order_id)
-        if row.get("state") in _DONE:
-            filled_before.pop(order_id, None)
-        else:
-            filled_before[order_id] = filled
+        before = filled_before.pop(order_id, filled)
+        if row.get("state") not in _DONE:
+            filled_before[order_id] = max(filled, before)
         latest = optional_decimal(row, "fillSz") or Decimal(0)
-        if before is None or total(filled, -before) <= latest:
+        if total(filled, before.copy_negate()) <= latest:
             return None
-        own = PRODUCTS_OF.get(str(row.get("instType")), ())
-        market = market_of(markets, str(row.get("instId")), own)
+        market, own = market_in(row, None, markets)
     except UnreadableRow:
         return None  # the reader of fills has told of it
-    return Due(Feed(own[0] if own == (Product.MARGIN,) else market.product, market.id), order_id)
+    return Due(Feed(own, market.id), order_id)
 
 
 def _address(region: str, ticket: Ticket) -> str:
