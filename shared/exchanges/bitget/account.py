@@ -37,6 +37,7 @@ _MOVES_COINS = {"wtow", "wwow"}  # transfers and withdrawals; which is which is 
 _BETWEEN = ("upgrading", "switching")
 _READS_SPOT = {"stor", "stow"}
 _READS_CONTRACTS = {"coor", "coow", "cpor", "cpow"}
+_TRADES = {"stow", "coow", "cpow", "trade"}
 
 
 def check_key(account: Account) -> Steps[KeyReport]:
@@ -78,18 +79,21 @@ def _classic_key(account: Account) -> Steps[KeyReport]:
     written = {code.lower() for code in codes}
     writes = {code for code in written if code != "readonly" and not (len(code) == 4 and code.endswith("r"))}
     moves = {code for code in writes if code in _MOVES_COINS or "withdraw" in code or "transfer" in code}
+    unknown = writes - moves - _TRADES
     remarks = [_REACH]
     products = None
     if written and all(len(code) == 4 for code in written):
         products = _seen_products(account, written)
         if products != account.products:
             remarks.append("The key may not read all products that were asked for: give it the right to read them.")
+    if unknown:
+        remarks.append(f"The key has rights that are not known here: {', '.join(sorted(unknown))}.")
     if not written:
         remarks.append("The exchange does not tell what this key may do.")
     return KeyReport(
         can_read=Verdict.YES if written else Verdict.UNKNOWN,
         can_trade=_verdict(bool(writes), is_told=bool(written)),
-        can_withdraw=_verdict(bool(moves), is_told=bool(written)),
+        can_withdraw=_verdict(bool(moves), is_told=bool(written) and (bool(moves) or not unknown)),
         uid=optional_text(found, "userId"),
         mode=CLASSIC,
         permissions=codes,

@@ -20,7 +20,7 @@ from shared.domain.markets import Markets
 from shared.domain.trades import Product
 from shared.domain.windows import Window
 from shared.exchanges.bitget.rest import CONTRACT_FILLS, SPOT_FILLS, UNIFIED, UNIFIED_FILLS
-from shared.exchanges.bitget.rows import read_rows, rows_in
+from shared.exchanges.bitget.rows import read_rows
 from shared.exchanges.kit.contract import Answer, Feed, History, Page, Request, Slice
 from shared.exchanges.kit.paging import DAY_MS, after_token, next_window, older_id
 
@@ -96,9 +96,7 @@ def read(feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Accoun
     """
     name, lists = _list_of(feed, cursor, account), _lists(feed, account)
     data = answer.data.get("data") if isinstance(answer.data, Mapping) else None
-    rows = rows_in(data) if isinstance(data, list | Mapping) else None
-    if rows is None:
-        raise ContractBroken("A page of history is not a list of fills.")
+    rows = _rows_in(data, feed, account)
     before = cursor["after"] if cursor else None
     is_saturated = False
     if account.mode == UNIFIED:
@@ -119,6 +117,16 @@ def read(feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Accoun
         proven=slice_.window if following is None and not is_saturated else None,
         is_saturated=is_saturated,
     )
+
+
+def _rows_in(data: Any, feed: Feed, account: Account) -> list[Any]:
+    rows = data
+    if account.mode == UNIFIED or feed.product is not Product.SPOT:
+        name = "list" if account.mode == UNIFIED else "fillList"
+        rows = (data[name] or []) if isinstance(data, Mapping) and name in data else None
+    if not isinstance(rows, list):
+        raise ContractBroken("A page of history is not a list of fills.")
+    return rows
 
 
 def _next_cursor(data: Any, rows: list[Any], before: str | None) -> str | None:

@@ -223,11 +223,11 @@ def read_rest(response: Any, markets: Markets, product: Product | None) -> Heard
         if str(found["code"]) != "00000":
             raise UnreadableRow(f"the exchange answered with an error: {found['code']} {found.get('msg', '')}")
         found = found.get("data")
-    trades, unreadable = read_rows(rows_in(found), None, product, markets, is_final=True)
+    trades, unreadable = read_rows(_fills_in(found), None, product, markets, is_final=True)
     return Heard(trades=trades, unreadable=unreadable)
 
 
-def rows_in(data: Any) -> list[Any]:
+def _fills_in(data: Any) -> list[Any]:
     """The fills in the data of an answer. What holds none of a fill's marks is something else: a wallet, an order."""
     if isinstance(data, Mapping):
         lists = [data[name] for name in ("fillList", "list", "fills") if name in data]
