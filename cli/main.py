@@ -22,6 +22,12 @@ WORDS: dict[str, tuple[str, str]] = {
     "remove": ("cli.accounts:remove", "End a connection; its trades stay."),
     "sync": ("cli.syncing:sync", "Have history read now, or a stretch of it again."),
     "status": ("cli.status:status", "Show how everything is, and what is proven."),
+    "coverage": ("cli.coverage:coverage", "Show what is proven of a connection's history, by what, and what is not."),
+    "ledger": ("cli.ledger:ledger", "Show whether every change of a connection's balances is explained."),
+    "replay": (
+        "cli.replay:replay",
+        "Read kept raw messages again with today's readers; show what changes, or store it.",
+    ),
     "trades": ("cli.trades:trades", "Show or export stored trades."),
     "doctor": ("cli.doctor:doctor", "Look at settings, servers, clocks and limits, and say what to do."),
     "read": ("cli.read:read", "Read one raw message of an exchange and print what would be stored."),

@@ -84,16 +84,23 @@ def _print_connections(page: Console, found: list[ConnectionStatus]) -> None:
     if not found:
         page.print("No connection. `tradesync connect EMAIL EXCHANGE` makes one.")
         return
-    table = Table("Connection", "Exchange", "Label", "State", "Stream", "Proven up to", "History", "Trades", box=None)
+    columns = ("Connection", "Exchange", "Label", "State", "Stream", "Proven up to", "History", "Trades", "Balances")
+    table = Table(*columns, box=None)
     for each in found:
         left = f", about {each.left_ms // 1000} s left" if each.left_ms else ""
         table.add_row(
             *(str(each.id)[:8], each.exchange, escape(each.label), each.sync_status, each.stream_state),
-            *(shown(each.proven_until_ms), f"{each.progress:.1%}{left}", f"{each.trades:,}"),
+            *(shown(each.proven_until_ms), f"{each.progress:.1%}{left}", f"{each.trades:,}", _explained(each)),
         )
         if each.error_message:
             table.add_row("", "", f"[yellow]{escape(each.error_message)}[/yellow]")
     page.print(table)
+
+
+def _explained(each: ConnectionStatus) -> str:
+    if each.unexplained:
+        return f"{each.unexplained} changes unexplained"
+    return "" if each.explained_until_ms is None else "explained"
 
 
 def _windows(value: object) -> object:

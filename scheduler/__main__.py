@@ -110,6 +110,7 @@ def _desk(settings: Settings) -> Desk:
             key_check=settings.key_check_every,
         ),
         keep=Keep(sessions=settings.keep_sessions, events=settings.keep_events, quarantine=settings.keep_quarantine),
+        pack_after=settings.pack_raw_after,
         depth_limit=settings.queue_depth_limit,
     )
 

@@ -27,6 +27,7 @@ class Desk:
     wire: redis.Redis
     every: Every
     keep: Keep
+    pack_after: timedelta = timedelta(days=1)
     depth_limit: int = 5_000
     lost_after: timedelta = timedelta(seconds=15)
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000

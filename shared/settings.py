@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     )
     keep_sessions: Span = Field(default=timedelta(days=90), description="How long ended sync sessions are kept.")
     keep_events: Span = Field(default=timedelta(days=30), description="How long events and ended jobs are kept.")
+    pack_raw_after: Span = Field(
+        default=timedelta(days=1), description="How long a proven trade's raw message stays unpacked beside it."
+    )
     keep_quarantine: Span = Field(
         default=timedelta(days=365),
         description="How long resolved quarantine is kept; unresolved is kept for good.",

@@ -119,7 +119,9 @@ class Batches:
         feed_of = exchange.history.feed_of
         for trade in trades:
             feed = feed_of(trade.product, trade.market_id).key
-            line.waiting.append((connection_id, _encode(trade_row(trade, connection_id, feed=feed))))
+            line.waiting.append(
+                (connection_id, _encode(trade_row(trade, connection_id, feed=feed, reader=exchange.reader)))
+            )
             self.counts["heard"] += 1
         while len(line.waiting) > self._room:
             line.lost[line.waiting.popleft()[0]] += 1

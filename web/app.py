@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.settings import Settings
 from shared.storage.pool import open_pool
-from web import door, health, live, metrics, pages, presence
+from web import api, door, health, live, metrics, pages, presence
 
 HERE = Path(__file__).parent
 POLICY = (
@@ -55,6 +55,7 @@ def create_app(settings: Settings) -> Starlette:
         Route("/login", door.show_login, methods=["GET"]),
         Route("/login", door.log_in, methods=["POST"]),
         Route("/logout", door.log_out, methods=["POST"]),
+        Route("/api/connections/{connection_id:uuid}/coverage", api.coverage),
         Route("/live", live.feed),
         Route("/healthz", health.healthz),
         Route("/readyz", health.readyz),

@@ -182,3 +182,9 @@ def _end_session(pool: Pool, token: str) -> None:
 def _user_of(pool: Pool, token: str) -> User | None:
     with borrow(pool) as db:
         return users.find_user_by_token(db, token, kind="session")
+
+
+def user_of_token(pool: Pool, token: str) -> User | None:
+    """The user whom a program's token lets in, or None."""
+    with borrow(pool) as db:
+        return users.find_user_by_token(db, token, kind="token")

@@ -69,6 +69,8 @@ def _note(status: ConnectionStatus) -> str:
         return f"History is {status.progress:.1%} read, about {span(status.left_ms)} left."
     if status.quarantined:
         return f"{status.quarantined} messages could not be read and are kept in quarantine."
+    if status.unexplained:
+        return f"{status.unexplained} changes of balances are not explained yet; their stretches are read again."
     if status.holes:
         return f"{status.holes} feeds have holes that the exchange cannot fill."
     return "" if status.feeds else "Its history has not been looked at yet."

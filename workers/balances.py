@@ -9,6 +9,7 @@ from shared.queue.requests import SyncBalances
 from shared.storage import balances, connections, jobs, sessions
 from shared.storage.jobs import Claim
 from shared.storage.pool import borrow
+from workers import ledger
 from workers.desk import Desk
 from workers.fate import Outcome, Told
 from workers.history import account_of
@@ -24,10 +25,12 @@ def sync_balances(desk: Desk, claim: Claim, request: SyncBalances, told: Told) -
     exchange = load(connection.exchange)
     told["exchange"] = exchange.id
     account = account_of(connection)
+    key = desk.open_key(connection.id)
+    asked_ms = desk.now_ms()
     try:
         wallets = desk.gateway.run(
             account,
-            desk.open_key(connection.id),
+            key,
             exchange.balances(account),
             lane="balances",
             proxy=connection.egress_proxy,
@@ -38,8 +41,12 @@ def sync_balances(desk: Desk, claim: Claim, request: SyncBalances, told: Told) -
     with borrow(desk.pool) as db, db.transaction():
         jobs.renew(db, claim, LEASE)
         changes = balances.record_balances(db, connection.id, wallets)
+        # The middle of asking is nearest to the moment at which the exchange looked.
+        read_ms = (asked_ms + desk.now_ms()) // 2 + desk.gateway.clock_offset_ms(exchange.id, connection.region)
+        ledger.keep(db, exchange, connection, account, wallets, read_ms)
         came_back(db, connection, desk.now_ms())
     _count(desk, claim, began, None)
+    told.update(ledger.check(desk, exchange, connection, account, key))
     told["balances"], told["changed"] = len(wallets.balances), len(changes)
     if wallets.missing:
         told["missing"] = dict(wallets.missing)

@@ -22,6 +22,7 @@ from shared.exchanges.kit.contract import Answer, Exchange, Feed, Lane, Page, Sl
 from shared.logs import get_log
 from shared.storage import pages, quarantine, sessions
 from shared.storage.connections import Connection
+from shared.storage.evidence import Evidence
 from shared.storage.feeds import FeedRecord
 from shared.storage.jobs import Claim
 from shared.storage.pool import borrow
@@ -129,6 +130,7 @@ def read_piece(run: Run, record: FeedRecord, piece: Piece, *, proven_until: int)
     feed = record.feed
     slice_, cursor = _begin(run, record, piece)
     seen: set[bytes] = set()
+    behind = Evidence(sync_type=run.sync_type)
     while True:
         request = run.exchange.history.ask(feed, slice_, cursor, run.account)
         answer = run.call(request)
@@ -136,6 +138,7 @@ def read_piece(run: Run, record: FeedRecord, piece: Piece, *, proven_until: int)
         proven_until = min(proven_until, run.settled_ms())
         keeps = slice_.window.until <= proven_until
         page = _read(run, feed, slice_, cursor, answer)
+        behind = behind.plus(request.endpoint.method, request.endpoint.path, request.params, len(page.trades))
         _refuse_repetition(page, cursor, seen)
         smaller: Slice | None = None
         hole: Window | None = None
@@ -145,8 +148,10 @@ def read_piece(run: Run, record: FeedRecord, piece: Piece, *, proven_until: int)
         kept = record.cursor if not run.owns_cursor else _kept_cursor(slice_, following) if keeps else None
         proven = _clipped(page.proven, proven_until)
         memory = page.memory if keeps else None
-        _store(run, record, page, answer, proven=proven, cursor=kept, memory=memory, hole=hole)
+        _store(run, record, page, answer, proven=proven, cursor=kept, memory=memory, hole=hole, behind=behind)
         record = _after(record, proven=proven, cursor=kept, memory=memory, hole=hole)
+        if proven is not None:
+            behind = Evidence(sync_type=run.sync_type)
         if smaller is not None:
             slice_, cursor, seen = smaller, smaller.cursor, set()
         elif following is None:
@@ -226,8 +231,9 @@ def _store(
     cursor: Mapping[str, Any] | None,
     memory: Mapping[str, Any] | None,
     hole: Window | None,
+    behind: Evidence,
 ) -> None:
-    rows = [trade_row(trade, run.connection.id) for trade in page.trades]
+    rows = [trade_row(trade, run.connection.id, reader=run.exchange.reader) for trade in page.trades]
     unreadable = quarantine.unreadable(
         page.unreadable, connection_id=run.connection.id, exchange=run.exchange.id, source="rest"
     )
@@ -252,6 +258,7 @@ def _store(
             session_id=run.session_id,
             weight=answer.weight,
             lease=LEASE,
+            evidence=behind,
         )
     run.counts.add(recorded, unreadable=len(unreadable), weight=answer.weight)
     log.debug(

@@ -1,5 +1,7 @@
 """A stream's message that could not be read or stored is dealt with once REST has shown the trade that it told."""
 
+from shared.domain.trades import Source
+from shared.exchanges.kit.again import read_again
 from shared.exchanges.kit.wire import decode_json
 from shared.storage import quarantine
 from shared.storage.pool import borrow
@@ -17,12 +19,5 @@ def resolve_heard(run: Run) -> None:
 
 def _identities(run: Run, raw: str) -> list[str]:
     """The trades of a message, none where it still cannot be read. A row without its envelope reads like history."""
-    for read in (run.exchange.read_stream, run.exchange.read_rest):
-        try:
-            message = decode_json(raw.encode())
-            heard = read(run.exchange.decode(message) if isinstance(message, str) else message, run.markets, None)
-        except Exception:  # noqa: BLE001, S112 — it is in quarantine because a reader failed on it
-            continue
-        if heard.trades and not heard.unreadable:
-            return [trade.identity for trade in heard.trades]
-    return []
+    heard = read_again(run.exchange, decode_json(raw.encode()), run.markets, source=Source.STREAM)
+    return [trade.identity for trade in heard.trades] if heard else []

@@ -1,5 +1,14 @@
 """The scheduler's duties, one file each: `EVERY` says how often, `run(desk)` does it once and may be repeated."""
 
-from scheduler.duties import key_notices, prune, queue_due, rescue_jobs, resend_lost, sweep_sessions, watch_wire
+from scheduler.duties import (
+    key_notices,
+    pack_raw,
+    prune,
+    queue_due,
+    rescue_jobs,
+    resend_lost,
+    sweep_sessions,
+    watch_wire,
+)
 
-ALL = (queue_due, rescue_jobs, resend_lost, sweep_sessions, watch_wire, key_notices, prune)
+ALL = (queue_due, rescue_jobs, resend_lost, sweep_sessions, watch_wire, key_notices, prune, pack_raw)

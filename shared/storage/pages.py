@@ -8,6 +8,7 @@ from uuid import UUID
 from shared.domain.trades import Source
 from shared.domain.windows import Window
 from shared.storage import jobs, quarantine, sessions
+from shared.storage.evidence import Evidence, record_evidence
 from shared.storage.jobs import Claim
 from shared.storage.trades import Recorded, record_trades
 from shared.storage.values import Db, jsonb, moment, optional_moment, window_range
@@ -33,6 +34,7 @@ def record_page(
     weight: float = 0.0,
     lease: timedelta = LEASE,
     with_lines: bool = True,
+    evidence: Evidence | None = None,
 ) -> Recorded:
     """Store one page of a feed (its key), all of it or nothing.
 
@@ -41,7 +43,7 @@ def record_page(
     the slice. `memory` replaces the feed's memory (None keeps it). `saturated` is a hole to report. `due_ms`:
     when the feed is looked at next. The claim's and the session's leases are renewed by `lease`, and the
     session counts the page. `with_lines` as in `record_trades`. Raises `LeaseLost` when the claim is not
-    ours any more: nothing is stored then.
+    ours any more: nothing is stored then. `evidence` is what stands behind `proven`.
     """
     with db.transaction():
         if claim is not None:
@@ -50,6 +52,8 @@ def record_page(
         if unreadable:
             quarantine.record(db, unreadable)
         gained_ms = _move_coverage(db, connection_id, feed, proven, cursor, memory, saturated, reach_ms, due_ms)
+        if evidence is not None and proven is not None:
+            record_evidence(db, connection_id, feed, proven, evidence)
         if session_id is not None:
             sessions.count(
                 db,

@@ -112,12 +112,6 @@ def stored_identities(db: Db, connection_id: UUID) -> set[str]:
     return {row[0] for row in db.execute("SELECT identity FROM trades WHERE connection_id = %s", (connection_id,))}
 
 
-def trade_raw(db: Db, trade_id: int, user_id: UUID) -> str | None:
-    """The raw message of one of a user's trades, as JSON text; None where there is none."""
-    row = db.execute("SELECT raw::text FROM trades WHERE id = %s AND user_id = %s", (trade_id, user_id)).fetchone()
-    return None if row is None else row[0]
-
-
 def _query(wanted: TradeFilter, what: str = f"{LINE}::text") -> tuple[str, dict[str, Any]]:
     conditions = [text for name, text in _CONDITIONS.items() if getattr(wanted, name) is not None]
     arguments = {

@@ -16,7 +16,8 @@ class ConnectionStatus(Struct, frozen=True, kw_only=True):
 
     `wanted_ms` is how much history is readable at all, `proven_ms` how much of it is proven, `left_ms` how
     long the rest takes at the speed of the last minutes (None: nothing is left, or no speed is known yet).
-    `proven_until_ms` is the oldest proven edge of its active feeds: "synced up to". `feeds_unread` have no
+    `explained_until_ms`: up to when spot balances were held against the trades (None: never); `unexplained` changes are
+    open. `proven_until_ms` is the oldest proven edge of its active feeds: "synced up to". `feeds_unread` have no
     beginning yet. `next_due_ms` is the next moment anything is due.
     """
 
@@ -46,6 +47,8 @@ class ConnectionStatus(Struct, frozen=True, kw_only=True):
     left_ms: int | None
     trades: int
     quarantined: int
+    explained_until_ms: int | None
+    unexplained: int
     open_jobs: tuple[str, ...]
     next_due_ms: int | None
 
@@ -125,6 +128,8 @@ speed AS (
 SELECT chosen.*, u.email, read.*, speed.proven AS recently_proven, speed.took AS recently_took,
        (SELECT count(*) FROM trades t WHERE t.connection_id = chosen.id) AS trades,
        (SELECT count(*) FROM quarantine q WHERE q.connection_id = chosen.id AND resolved_at IS NULL) AS quarantined,
+       (SELECT read_at FROM balance_judged b WHERE b.connection_id = chosen.id) AS explained_until,
+       (SELECT count(*) FROM balance_gaps g WHERE g.connection_id = chosen.id AND closed_at IS NULL) AS unexplained,
        ARRAY(SELECT request FROM jobs j WHERE j.connection_id = chosen.id AND state IN ('queued', 'running') ORDER BY 1)
            AS open_jobs,
        (SELECT min(due_at) FROM duties d WHERE d.connection_id = chosen.id) AS next_due
@@ -187,6 +192,8 @@ def _status(row: Row) -> ConnectionStatus:
         left_ms=_left_ms(wanted_ms - proven_ms, row["recently_proven"], row["recently_took"]),
         trades=row["trades"],
         quarantined=row["quarantined"],
+        explained_until_ms=optional_millis(row["explained_until"]),
+        unexplained=row["unexplained"],
         open_jobs=tuple(row["open_jobs"]),
         next_due_ms=optional_millis(row["next_due"]),
     )

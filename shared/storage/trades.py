@@ -16,6 +16,7 @@ import psycopg
 from msgspec import Struct
 
 from shared.domain.errors import UnreadableRow
+from shared.domain.raw import without_secrets
 from shared.domain.trades import Source, Trade
 from shared.exchanges.kit.wire import decode_json
 from shared.storage import quarantine
@@ -88,12 +89,15 @@ class Recorded(Struct, frozen=True, kw_only=True):
         )
 
 
-def trade_row(trade: Trade, connection_id: UUID, *, feed: str | None = None) -> dict[str, Any]:
+def trade_row(
+    trade: Trade, connection_id: UUID, *, feed: str | None = None, reader: int | None = None
+) -> dict[str, Any]:
     """A trade as a plain JSON object whose keys are columns of `trades`: what `WriteTrades.rows` holds.
 
     Decimals are texts, the moment is ISO 8601 in UTC. The owner and the exchange are not in it: they are
     looked up. `feed` is the key of the feed that the trade belongs to, where an exchange reads its history
-    market by market: recording a streamed trade makes sure that this feed exists and is read.
+    market by market: recording a streamed trade makes sure that this feed exists and is read. `reader` is the version
+    of the exchange's readers. The raw row is kept without whatever might open something.
     """
     row: dict[str, Any] = {
         "connection_id": str(connection_id),
@@ -116,7 +120,8 @@ def trade_row(trade: Trade, connection_id: UUID, *, feed: str | None = None) -> 
         "kind": trade.kind.value,
         "exchange_timestamp": moment(trade.timestamp_ms).isoformat(timespec="milliseconds"),
         "provisional": trade.provisional,
-        "raw": trade.raw,
+        "raw": without_secrets(trade.raw),
+        "reader": reader,
     }
     if feed is not None:
         row["feed"] = feed

@@ -22,6 +22,7 @@ _COLUMNS = (
     ("exchange_timestamp", "timestamptz"),
     ("provisional", "boolean"),
     ("raw", "json"),
+    ("reader", "smallint"),
     ("feed", "text"),
 )
 _NAMES = ", ".join(name for name, _ in _COLUMNS)

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from shared.domain.connections import Account, Credentials
 from shared.domain.errors import BadInput, RateLimited, TradeSyncError
 from shared.domain.markets import Markets
+from shared.domain.trades import Source
 from shared.domain.windows import Window
 from shared.exchanges import everything, load, names
+from shared.exchanges.kit.again import trade_again
 from shared.exchanges.kit.contract import Broken, Feed, Request
 from shared.exchanges.kit.rhythm import NEVER
+from shared.exchanges.kit.wire import decode_json
+from shared.storage.values import json_text
 from tests.exchanges.messages import ACCOUNT, expected, heard_in, is_rest, markets_of, own_samples, real_messages, shown
 
 OWN = list(own_samples())
@@ -102,6 +106,24 @@ def test_stream_and_rest_give_one_trade_one_identity(exchange):
     assert both, "give a sample of one trade in both forms"
     for key in both:
         assert forms[True][key].identity == forms[False][key].identity
+
+
+@pytest.mark.parametrize("pair", OWN, ids=name_of)
+def test_a_row_that_was_kept_reads_again_as_the_same_trade(pair):
+    exchange, sample = pair
+    source = Source.REST if is_rest(sample) else Source.STREAM
+    for trade in heard_in(exchange, sample).trades:
+        kept = decode_json(json_text(trade.raw))
+        again = trade_again(
+            load(exchange),
+            kept,
+            markets_of(sample),
+            source=source,
+            product=trade.product,
+            exchange_trade_id=trade.exchange_trade_id,
+        )
+        assert again is not None
+        assert shown(again) == shown(trade)
 
 
 @pytest.mark.parametrize("pair", OWN, ids=name_of)

@@ -7,7 +7,7 @@ import pytest
 
 from shared.domain.trades import Side, Source
 from shared.domain.windows import Window
-from shared.storage import connections, feeds, figures, jobs, quarantine, reading, schema, sessions, status
+from shared.storage import archive, connections, feeds, figures, jobs, quarantine, reading, schema, sessions, status
 from shared.storage.feeds import Feed
 from shared.storage.pages import record_page
 from shared.storage.reading import TradeFilter
@@ -164,8 +164,8 @@ def test_raw_is_shown_to_its_owner_only(db):
     recorded = record_trades(
         db, [trade_row(a_trade(raw={"p": Decimal("1.10")}), a_connection(db, user_id=user.id))], Source.STREAM
     )
-    assert '{"p":1.10}' == reading.trade_raw(db, recorded.new_ids[0], user.id)
-    assert reading.trade_raw(db, recorded.new_ids[0], a_user(db).id) is None
+    assert '{"p":1.10}' == archive.raw_of(db, recorded.new_ids[0], user.id)
+    assert archive.raw_of(db, recorded.new_ids[0], a_user(db).id) is None
 
 
 def test_delays_are_those_of_streamed_trades(db):

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from shared.domain.errors import KeyRejected
-from shared.storage import connections
+from shared.storage import connections, users
 from tests.fixtures.stored import a_trade
 from tests.web.conftest import Page
 
@@ -141,3 +142,19 @@ def test_metrics_name_no_user_and_ask_for_their_token(serve: Callable[..., Page]
 def test_metrics_without_a_token_are_for_this_machine_only(site: Page):
     assert site.browser().get("/metrics").status_code == 200
     assert site.browser().get("/metrics", headers={"x-forwarded-for": "127.0.0.1"}).status_code == 403
+
+
+def test_the_record_of_what_is_proven_is_given_to_programs_with_a_token(site):
+    ann, bob = site.sign_up("ann@example.com"), site.sign_up("bob@example.com")
+    mine, theirs = site.connect(ann), site.connect(bob)
+    token = users.add_token(site.db, ann, "token")
+    with httpx.Client(base_url=site.url, headers={"Authorization": f"Bearer {token}"}) as program:
+        told = program.get(f"/api/connections/{mine}/coverage")
+        assert (told.status_code, told.json()["connection"]) == (200, str(mine))
+        assert told.json()["feeds"] == []
+        assert program.get(f"/api/connections/{theirs}/coverage").status_code == 404
+    with httpx.Client(base_url=site.url) as stranger:
+        refused = stranger.get(f"/api/connections/{mine}/coverage", headers={"Authorization": "Bearer ts_no"})
+        assert refused.status_code == 401
+        assert "tradesync user token" in refused.json()["error"]
+    assert site.browser("bob@example.com").get(f"/api/connections/{mine}/coverage").status_code == 404

@@ -112,6 +112,7 @@ EXCHANGE = Exchange(
     read_clock=_read_clock,
     check_key=check_key,
     balances=balances,
+    spot_wallets=lambda account: frozenset({"spot"}) if _trades_spot(account) else frozenset(),
     history=HISTORY,
     streams=(
         Stream(

@@ -147,6 +147,8 @@ def _extra_fees(row: Row) -> list[tuple[Decimal | None, str | None]]:
 def read_stream(message: Any, markets: Markets, product: Product | None) -> Heard:
     """The trades of one frame of the private socket. Acknowledgements, pongs and other topics hold none."""
     frame = row_of(message, "the message")
+    if "topic" not in frame and "execId" in frame:  # a row that was kept alone
+        frame = {"topic": "execution", "data": [frame]}
     topic, _, category = str(frame.get("topic", "")).partition(".")
     if topic != "execution":
         return Heard()

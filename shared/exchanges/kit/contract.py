@@ -22,6 +22,7 @@ Everything in a cursor and in a memory is plain JSON: it is stored and may be re
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -353,6 +354,26 @@ class CredentialField(Struct, frozen=True, kw_only=True):
 # ── The exchange ──────────────────────────────────────────────────────────────────────────────────────
 
 
+class Movement(Struct, frozen=True, kw_only=True):
+    """A change of a spot wallet that is no trade: deposit, withdrawal, transfer, conversion, dust, reward.
+
+    `amount` is positive when it came in. `id` is the exchange's own, unique among the account's movements.
+    """
+
+    account_type: str
+    asset: str
+    id: str
+    amount: Decimal
+    timestamp_ms: int
+    kind: str
+
+
+def no_spot_wallets(account: Account) -> frozenset[str]:
+    """None of its wallets is moved by spot trades and transfers alone."""
+    del account
+    return frozenset()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
     """Everything we know of one exchange. A module of this room holds exactly one, named `EXCHANGE`.
@@ -391,6 +412,8 @@ class Exchange:
 
     check_key: Callable[[Account], Steps[KeyReport]]
     balances: Callable[[Account], Steps[Wallets]]
+    spot_wallets: Callable[[Account], frozenset[str]] = no_spot_wallets
+    movements: Callable[[Account, Window], Steps[tuple[Movement, ...]]] | None = None
     history: History
     streams: tuple[Stream, ...]
     ticker_streams: tuple[TickerStream, ...]
@@ -398,3 +421,4 @@ class Exchange:
     decode: Callable[[Frame], Any]
     read_stream: Callable[[Any, Markets, Product | None], Heard]
     read_rest: Callable[[Any, Markets, Product | None], Heard]
+    reader: int = 1

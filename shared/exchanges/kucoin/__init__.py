@@ -55,6 +55,7 @@ EXCHANGE = Exchange(
     read_clock=read_clock,
     check_key=check_key,
     balances=balances,
+    spot_wallets=lambda account: frozenset({"spot"}) if account.mode == CLASSIC else frozenset(),
     history=History(
         feeds=feeds,
         feed_of=feed_of,

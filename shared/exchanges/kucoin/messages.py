@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Markets
 from shared.domain.trades import Product, Trade
@@ -28,7 +30,10 @@ _SPOT_FILLS = "/spot/tradeFills"
 
 
 def read_stream(message: Any, markets: Markets, product: Product | None) -> Heard:
-    """The trade of one frame of a private socket, classic or unified. All that is no execution holds none."""
+    """The trade of one frame of a private socket, classic or unified. All that is no execution holds none.
+
+    A frame is kept whole with its trade: the shape of what is in it depends on its topic.
+    """
     frame = row_of(message, "the message")
     topic = str(frame.get("T") or frame.get("topic") or "")
     if "T" in frame:
@@ -46,7 +51,7 @@ def read_stream(message: Any, markets: Markets, product: Product | None) -> Hear
         trades, unreadable = read_each([frame.get("data")], partial(trade_from_told_fill, markets=markets), "'data'")
     else:
         return Heard()
-    return Heard(trades=trades, unreadable=unreadable)
+    return Heard(trades=tuple(replace(trade, raw=message) for trade in trades), unreadable=unreadable)
 
 
 def _match(data: Row, product: Product | None, markets: Markets, *, is_futures: bool) -> Trade | None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from shared.domain.balances import Balance
 from shared.domain.connections import Account, KeyReport, Verdict
 from shared.domain.errors import AccountModeChanged, MarketGone
 from shared.domain.markets import Markets
@@ -25,6 +26,7 @@ from shared.exchanges.kit.contract import (
     Feed,
     Heard,
     History,
+    Movement,
     Page,
     Request,
     Slice,
@@ -102,8 +104,20 @@ def check_key(account: Account) -> Steps[KeyReport]:
 
 def balances(account: Account) -> Steps[Wallets]:
     del account
-    yield Request(KEY)
-    return Wallets(balances=())
+    told = (yield Request(KEY)).data.get("wallet", {})
+    return Wallets(
+        balances=tuple(Balance(account_type="spot", asset=asset, total=Decimal(total)) for asset, total in told.items())
+    )
+
+
+def movements(account: Account, window: Window) -> Steps[tuple[Movement, ...]]:
+    del account
+    told = (yield Request(KEY)).data.get("transfers", [])
+    return tuple(
+        Movement(account_type="spot", asset=asset, id=name, amount=Decimal(amount), timestamp_ms=at, kind="deposit")
+        for name, asset, amount, at in told
+        if window.since <= at < window.until
+    )
 
 
 EXCHANGE = Exchange(
@@ -123,6 +137,8 @@ EXCHANGE = Exchange(
     read_clock=int,
     check_key=check_key,
     balances=balances,
+    spot_wallets=lambda _: frozenset({"spot"}),
+    movements=movements,
     history=History(
         feeds=feeds,
         feed_of=Feed,

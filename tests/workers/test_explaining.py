@@ -1,0 +1,143 @@
+"""The ledger at work: a change of a balance that no trade explains is dated, looked into, and closes itself."""
+
+from decimal import Decimal
+
+import pytest
+
+from shared.queue.requests import CatchUp, SyncBalances, SyncHistory
+from shared.storage import ledger
+from tests.workers.conftest import an_invented_connection
+from tests.workers.invented_world import NOW
+from workers.ledger import audit
+
+MINUTE = 60_000
+
+
+class Days:
+    """A connection to the invented exchange, and a wallet that its trades move."""
+
+    def __init__(self, bench, world):
+        self.bench, self.world = bench, world
+        self.connection = an_invented_connection(bench, "PAGES")
+        self.usdt, self.coins = Decimal(1000), Decimal(0)
+        self.hidden = []
+        self.bench.run(SyncHistory(connection_id=self.connection, reason="backfill", lane="backfill"))
+        self.read()
+
+    def trade(self, at, *, hidden=False):
+        """A purchase of one coin for one USDT; a hidden one is not shown over REST yet."""
+        self.world.trade("PAGES", at)
+        if hidden:
+            self.hidden.append(self.world.rows.pop())
+        self.usdt -= 1
+        self.coins += 1
+
+    def show(self):
+        """REST shows what was hidden."""
+        self.world.rows += self.hidden
+        self.world.rows.sort(key=lambda row: row["time"])
+        self.hidden = []
+
+    def read(self):
+        """Balances are read now."""
+        self.world.key = {**self.world.key, "wallet": {"USDT": str(self.usdt), "PAGES": str(self.coins)}}
+        self.bench.run(SyncBalances(connection_id=self.connection))
+
+    def minute(self):
+        """A minute goes by: history is read up to its end, then the balances."""
+        self.world.now += MINUTE
+        self.bench.run(CatchUp(connection_id=self.connection, reason="gap"))
+        self.read()
+
+    def look_again(self):
+        """What the ledger has called for."""
+        self.bench.run(SyncHistory(connection_id=self.connection, reason="backfill", lane="backfill"))
+
+    @property
+    def open(self):
+        return ledger.gaps(self.bench.db, self.connection)
+
+
+@pytest.fixture
+def days(invented, world):
+    return Days(invented, world)
+
+
+def test_trades_explain_what_changed(days):
+    for minute in range(4):
+        days.trade(NOW + minute * MINUTE + 30_000)
+        days.minute()
+    days.minute()
+    assert days.open == []
+    points = ledger.points_since(days.bench.db, days.connection, 0)
+    assert [point.total for point in points["spot", "USDT"]] == [Decimal(total) for total in (1000, 999, 998, 997, 996)]
+
+
+def test_a_lost_trade_is_found_to_the_minute_and_mended(days):
+    days.minute()
+    days.trade(NOW + MINUTE + 30_000, hidden=True)
+    days.minute()
+    days.minute()
+    gaps = {gap.asset: gap for gap in days.open}
+    assert {asset: gap.amount for asset, gap in gaps.items()} == {"USDT": Decimal(-1), "PAGES": Decimal(1)}
+    assert gaps["USDT"].window.since < NOW + MINUTE + 30_000 < gaps["USDT"].window.until
+    assert gaps["USDT"].window.until - gaps["USDT"].window.since <= 2 * MINUTE
+    days.look_again()
+    days.minute()
+    assert len(days.open) == 2, "REST does not show it yet"
+    days.show()
+    for _ in range(8):  # the pauses between looks grow
+        days.minute()
+        days.look_again()
+    days.minute()
+    assert days.open == []
+    assert len(days.bench.trades(days.connection)) == 1
+    closed = ledger.gaps(days.bench.db, days.connection, include_closed=True)
+    assert {gap.explanation for gap in closed} == {"explained by trades and transfers"}
+
+
+def test_a_row_that_vanished_is_found_and_read_again(days):
+    days.trade(NOW + 30_000)
+    days.minute()
+    days.minute()
+    days.bench.db.execute("DELETE FROM trades WHERE connection_id = %s", (days.connection,))
+    days.minute()
+    assert {gap.asset for gap in days.open} == {"USDT", "PAGES"}
+    days.look_again()
+    days.minute()
+    assert days.open == []
+    assert len(days.bench.trades(days.connection)) == 1
+
+
+def test_an_older_row_that_vanished_is_found_by_an_audit(days):
+    days.trade(NOW + 30_000)
+    days.minute()
+    days.minute()
+    days.world.now += 5 * 3_600_000
+    days.bench.db.execute("DELETE FROM trades WHERE connection_id = %s", (days.connection,))
+    days.minute()
+    assert days.open == []
+    assert audit(days.bench.db, days.connection, 0) == 2
+    assert {gap.asset for gap in days.open} == {"USDT", "PAGES"}
+
+
+def test_a_deposit_is_explained_by_what_the_exchange_tells_of_it(days):
+    days.minute()
+    days.usdt += 500
+    days.world.key = {"transfers": [("d1", "USDT", "500", NOW + MINUTE + 20_000)]}
+    days.minute()
+    days.minute()
+    assert [gap.amount for gap in days.open] == [Decimal(500)]
+    days.minute()
+    assert days.open == []
+
+
+def test_what_nothing_explains_stays_and_is_told(days):
+    days.minute()
+    days.usdt += 7
+    days.minute()
+    for _ in range(5):
+        days.minute()
+    (gap,) = days.open
+    assert (gap.asset, gap.amount) == ("USDT", Decimal(7))
+    assert gap.rereads >= 2

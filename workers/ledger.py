@@ -1,0 +1,214 @@
+"""Holds the balances of spot wallets against the trades: what a change of a balance does not explain is a trade lost.
+
+After each reading of the wallets, those readings are judged whose time REST has proven meanwhile. A stretch that
+nothing explains is put on record, read again soon and again, and closes itself when something explains it. It is the
+detector for what nobody foresaw.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from itertools import pairwise
+from uuid import UUID
+
+from shared.domain.connections import Account, Credentials
+from shared.domain.errors import TradeSyncError, Transient
+from shared.domain.ledger import SLACK_MS, Point, holds, judge
+from shared.domain.trades import Product
+from shared.domain.windows import Window
+from shared.exchanges.kit.contract import Exchange, Wallets
+from shared.logs import get_log
+from shared.storage import due, events, feeds, ledger
+from shared.storage.connections import Connection
+from shared.storage.ledger import Gap, Movement
+from shared.storage.pool import borrow
+from shared.storage.values import Db
+from workers.desk import Desk
+
+# What is judged again after each reading: a row that vanished is found in this time, and older ones by an audit.
+_LOOK_BACK_MS = 2 * 3_600_000
+_REREADS_MS = (0, 60_000, 300_000, 900_000, 3_600_000)  # pauses between rereads of one gap; then daily
+_DAY_MS = 86_400_000
+_MARGIN_MS = 60_000  # of a stretch that is read again
+
+log = get_log()
+
+
+def keep(db: Db, exchange: Exchange, connection: Connection, account: Account, wallets: Wallets, read_ms: int) -> None:
+    """Keep a reading of the wallets that only trades and transfers move, in the exchange's time."""
+    spot = exchange.spot_wallets(account) - wallets.missing.keys()
+    totals: dict[str, dict[str, Decimal]] = {wallet: {} for wallet in spot}
+    for balance in wallets.balances:
+        if balance.account_type in totals:
+            assets = totals[balance.account_type]
+            assets[balance.asset] = assets.get(balance.asset, Decimal(0)) + balance.total
+    if totals:
+        ledger.keep_reading(db, connection.id, read_ms, totals)
+
+
+def check(
+    desk: Desk, exchange: Exchange, connection: Connection, account: Account, key: Credentials
+) -> Mapping[str, int]:
+    """Judge what can be judged, look again at what is open. Gives what was found, for the job's story."""
+    with borrow(desk.pool) as db, db.transaction():
+        opened = _judge(db, connection.id, _proven_until(db, connection.id))
+        still = ledger.gaps(db, connection.id)
+        now_ms = desk.now_ms()
+        ripe = [gap for gap in still if _is_ripe(gap, now_ms)]
+    if ripe:
+        _look_again(desk, exchange, connection, account, key, ripe)
+    if opened:
+        log.error("ledger.gap_opened", connection=str(connection.id), gaps=opened)
+    return {name: count for name, count in (("gaps_opened", opened), ("gaps_open", len(still))) if count}
+
+
+def audit(db: Db, connection_id: UUID, since_ms: int) -> int:
+    """Hold every stretch since a moment against the trades as they are stored now. Gives how many gaps it opened."""
+    opened = 0
+    known = {(gap.account_type, gap.asset, gap.window.until): gap for gap in ledger.gaps(db, connection_id)}
+    for (wallet, asset), points in ledger.points_since(db, connection_id, since_ms).items():
+        if len(points) < 2:
+            continue
+        moves = ledger.moves(db, connection_id, points[0].cut[0], points[-1].cut[0], wallet).get(asset, [])
+        for before, after in pairwise(points):
+            left = holds(before, after, moves)
+            gap = known.get((wallet, asset, after.read_ms))
+            if left is not None:
+                window = Window(before.read_ms, after.read_ms)
+                opened += ledger.open_gap(db, connection_id, wallet, asset, window, left)
+            elif gap is not None:
+                _close(db, gap, "explained by trades and transfers")
+    return opened
+
+
+def _judge(db: Db, connection_id: UUID, proven_until: int | None) -> int:
+    """Judge the readings whose time is proven, then hold the recent stretches against the trades. New gaps."""
+    if proven_until is None:
+        return 0
+    opened = 0
+    for read_ms, wallets in ledger.take_readings(db, connection_id, proven_until - SLACK_MS):
+        for wallet, totals in wallets.items():
+            opened += _judge_wallet(db, connection_id, wallet, totals, read_ms)
+        ledger.note_judged(db, connection_id, read_ms)
+    _join(db, connection_id)
+    return opened + audit(db, connection_id, (proven_until or 0) - _LOOK_BACK_MS)
+
+
+def _judge_wallet(db: Db, connection_id: UUID, wallet: str, totals: Mapping[str, Decimal], read_ms: int) -> int:
+    points = {
+        asset: point for (where, asset), point in ledger.latest_points(db, connection_id).items() if where == wallet
+    }
+    new: list[tuple[str, str, Point]] = []
+    opened = 0
+    if not points:  # the first reading: from here on everything is to be explained
+        first = [(wallet, asset, Point(read_ms, total, (read_ms, ""))) for asset, total in totals.items()]
+        ledger.add_points(db, connection_id, [*first, (wallet, "", Point(read_ms, Decimal(0), (read_ms, "")))])
+        return 0
+    began = points.pop("", None) or min(points.values(), key=lambda point: point.read_ms)
+    oldest = min((point.cut[0] for point in points.values()), default=began.cut[0])
+    moves = ledger.moves(db, connection_id, oldest, read_ms + SLACK_MS, wallet)
+    for asset in sorted(totals.keys() | points.keys() | moves.keys()):
+        before = points.get(asset) or Point(began.read_ms, Decimal(0), began.cut)
+        if read_ms <= before.read_ms:
+            continue
+        total = totals.get(asset, Decimal(0))
+        verdict = judge(before, read_ms, total, moves.get(asset, []))
+        if verdict.unexplained is None and verdict.point.cut == before.cut and total == before.total:
+            continue  # nothing happened
+        if asset not in points:
+            new.append((wallet, asset, before))
+        new.append((wallet, asset, verdict.point))
+        if verdict.unexplained is not None:
+            window = Window(before.read_ms, read_ms)
+            opened += ledger.open_gap(db, connection_id, wallet, asset, window, verdict.unexplained)
+    ledger.add_points(db, connection_id, new)
+    return opened
+
+
+def _join(db: Db, connection_id: UUID) -> None:
+    """Two neighbouring gaps of one asset that cancel each other are one reading taken at an odd moment."""
+    by_asset: dict[tuple[str, str], list[Gap]] = {}
+    for gap in ledger.gaps(db, connection_id):
+        by_asset.setdefault((gap.account_type, gap.asset), []).append(gap)
+    for each in by_asset.values():
+        each.sort(key=lambda gap: gap.window.until)
+        for earlier, later in pairwise(each):
+            if earlier.window.until == later.window.since and earlier.amount + later.amount == 0:
+                ledger.join_stretches(db, earlier, later)
+                for gap in (earlier, later):
+                    _close(db, gap, "one balance was read before or after its trades; together they are explained")
+
+
+def _close(db: Db, gap: Gap, explanation: str) -> None:
+    ledger.close_gap(db, gap.id, explanation)
+    log.info("ledger.gap_closed", connection=str(gap.connection_id), asset=gap.asset)
+    events.record_event(
+        db,
+        "ledger.gap_closed",
+        connection_id=gap.connection_id,
+        fields={"asset": gap.asset, "since": gap.window.since, "until": gap.window.until},
+    )
+
+
+def _is_ripe(gap: Gap, now_ms: int) -> bool:
+    pause = _REREADS_MS[gap.rereads] if gap.rereads < len(_REREADS_MS) else _DAY_MS
+    return gap.reread_ms is None or now_ms - gap.reread_ms >= pause
+
+
+def _look_again(
+    desk: Desk, exchange: Exchange, connection: Connection, account: Account, key: Credentials, gaps: list[Gap]
+) -> None:
+    """Have these stretches read again, and ask the exchange for transfers in them."""
+    for gap in gaps:
+        window = Window(gap.window.since - _MARGIN_MS, gap.window.until + _MARGIN_MS)
+        if exchange.movements is not None:
+            _ask_movements(desk, exchange, connection, account, key, window)
+        with borrow(desk.pool) as db, db.transaction():
+            ledger.note_reread(db, gap.id)
+            feeds.mark_recheck(db, connection.id, window, _concerned(db, connection.id, gap.asset))
+            due.pull_in(db, connection.id, "backfill", desk.now_ms())
+
+
+def _concerned(db: Db, connection_id: UUID, asset: str) -> list[str]:
+    """The feeds that may hold a trade of this asset: all of spot, for a market's name tells nothing certain."""
+    del asset
+    return [record.key for record in feeds.feeds_of(db, connection_id) if record.feed.product is Product.SPOT]
+
+
+def _ask_movements(
+    desk: Desk, exchange: Exchange, connection: Connection, account: Account, key: Credentials, window: Window
+) -> None:
+    assert exchange.movements is not None
+    try:
+        found = desk.gateway.run(
+            account, key, exchange.movements(account, window), lane="balances", proxy=connection.egress_proxy
+        )
+    except Transient:
+        return  # asked again with the next reread
+    except TradeSyncError as error:
+        log.warning("ledger.transfers_unreadable", connection=str(connection.id), reason=error.sentence)
+        return
+    kept = [
+        Movement(
+            account_type=each.account_type,
+            asset=each.asset,
+            id=each.id,
+            amount=each.amount,
+            at_ms=each.timestamp_ms,
+            kind=each.kind,
+        )
+        for each in found
+    ]
+    with borrow(desk.pool) as db:
+        ledger.add_movements(db, connection.id, kept)
+
+
+def _proven_until(db: Db, connection_id: UUID) -> int | None:
+    """Up to when REST has shown all spot trades: the oldest edge of the feeds that are read."""
+    edges = [
+        record.covered.edge
+        for record in feeds.feeds_of(db, connection_id)
+        if record.feed.product is Product.SPOT and not record.is_sweep
+    ]
+    if not edges or any(edge is None for edge in edges):
+        return None
+    return min(edge for edge in edges if edge is not None)
