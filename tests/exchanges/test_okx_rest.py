@@ -93,8 +93,8 @@ def test_a_trade_belongs_to_the_feed_of_its_kind_of_instrument(product, market_i
     assert Feed.of(feed.key) == feed
 
 
-def test_the_reach_is_three_months_less_some_minutes():
-    margin = HISTORY.reach(SPOT, an_account(), NOW) - (NOW - 90 * DAY)
+def test_the_reach_is_the_shortest_three_months_less_some_minutes():
+    margin = HISTORY.reach(SPOT, an_account(), NOW) - (NOW - 89 * DAY)
     assert 60_000 <= margin <= 3_600_000
 
 

@@ -32,8 +32,8 @@ _KINDS: Mapping[Feed, str] = {SPOT: "SPOT", MARGIN: "MARGIN", SWAP: "SWAP", FUTU
 
 _WINDOW_MS = 30 * DAY_MS
 _RECENT_MS = 2 * DAY_MS  # a day less than is served: a page may be asked for long after its slice was made
-# Whether "three months" are 90 days or more is not written; and what is asked for at the edge may fall off meanwhile.
-_REACH_MS = 90 * DAY_MS - 600_000
+# The shortest three months of a calendar; and what is asked for at the edge may fall off meanwhile.
+_REACH_MS = 89 * DAY_MS - 600_000
 _EARLY_MS, _LATE_MS = 1_000, 600_000  # a fill is booked no sooner before, and no later after, than this
 _PAGE = 100
 

@@ -74,7 +74,7 @@ def ccxt_config(account: Account | None) -> Mapping[str, Any]:
 
 def read_clock(data: Any) -> int:
     """The exchange's time in epoch ms. Raises `ContractBroken` when it is not told."""
-    rows = rows_of(row_of(data, "the answer").get("data"), "'data'")
+    rows = rows_in(data)
     if not rows:
         raise ContractBroken("The exchange does not tell its time.")
     return millis(row_of(rows[0], "the time"), "ts")
@@ -141,9 +141,10 @@ def error_of(
     """Our error for an answer, None for a good one."""
     code, said = _code_in(body)
     if code in _LIMITS:
-        sentence = "This account has asked the exchange too often."
         scope = "account" if endpoint.signed else "address"
-        return pause(sentence, headers, now_ms, floor_ms=_WINDOW_MS, scope=scope)
+        return pause(
+            f"This {scope} has asked the exchange too often.", headers, now_ms, floor_ms=_WINDOW_MS, scope=scope
+        )
     if code in REFUSALS:
         return refusal(code, said, REFUSALS, path=endpoint.path)
     if status == 429 or (status == 403 and is_page(body)):
