@@ -261,6 +261,11 @@ def test_a_fill_without_an_id_of_its_own_on_the_socket_is_for_history_to_tell(tr
     assert [(due.feed.key, due.order_id) for due in heard.history_due] == [("spot:BTC-USDT", "452000000000000001")]
 
 
+def test_a_forced_order_that_has_filled_is_for_history_to_tell_even_where_its_fill_is_left_out():
+    (due,) = read_changed(*STREAM, tradeId="0", fillSz="0", accFillSz="3").history_due
+    assert due.order_id == "452000000000000001"
+
+
 @pytest.mark.parametrize("trade_id", ["", "0", None])
 def test_a_push_without_a_fill_is_for_nobody(trade_id):
     assert read_changed(*STREAM, tradeId=trade_id, fillSz="0", accFillSz="0") == Heard()
