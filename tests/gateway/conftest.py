@@ -30,7 +30,7 @@ def person(simulator, gateway, exchange, mode):
     account = Account(connection_id=uuid4(), exchange=exchange, products=found.products)
     report = gateway.run(account, key, found.check_key(account))
     assert (report.can_read, report.can_withdraw) == (Verdict.YES, Verdict.NO)
-    assert report.uid == made["uid"]
+    assert report.uid in {made["uid"], None}  # not every exchange tells
     account = Account(
         connection_id=account.connection_id,
         exchange=exchange,
