@@ -13,11 +13,11 @@ PROCESS_ROOMS = ("shared", "workers", "scheduler", "streamer", "web", "cli", "si
 
 
 def own_places(path: Path) -> set[str]:
-    """The exchanges whose module, dialect or assets this file belongs to."""
+    """The exchanges whose module, dialect or assets this file belongs to; one's name may hold another's."""
     parts = path.relative_to(ROOT).parts
     if parts[:2] == ("shared", "exchanges") or parts[0] == "simulator":
         place = parts[2] if parts[0] == "shared" else parts[1]
-        return {name for name in NAMES if re.match(rf"{name}(\.py|_|$)", place)}
+        return {name for name in NAMES if place.startswith(name)}
     return set()
 
 
