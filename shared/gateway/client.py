@@ -3,7 +3,7 @@
 import binascii
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
@@ -50,16 +50,21 @@ class Client:
     current: threading.local
     # provided by ccxt
     rateLimit: float  # noqa: N815 — ccxt's name
+    request: Callable[..., Any]
 
     def perform(self, call: Call, nonce: int | None = None) -> Answer:
-        """Make one call through ccxt's implicit method."""
+        """Make one call through ccxt's implicit method, or through what those go through where it has none."""
+        endpoint, params = call.request.endpoint, dict(call.request.params)
         self.current.call = call = Call(call.request, call.lane, call.account, nonce)
         try:
-            getattr(self, call.request.endpoint.name)(dict(call.request.params))
+            if endpoint.section:
+                self.request(endpoint.name, [endpoint.section], endpoint.method, params)
+            else:
+                getattr(self, endpoint.name)(params)
         finally:
             self.current.call = None
         if call.answer is None:
-            raise AssertionError(f"{call.request.endpoint.name} sent nothing")
+            raise AssertionError(f"{endpoint.name} sent nothing")
         return call.answer
 
     def throttle(self, cost: float | None = None) -> None:

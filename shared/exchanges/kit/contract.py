@@ -49,7 +49,8 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     host, `pool` the request pool it draws on and `weight` how much (None: what ccxt's own cost of it comes to).
     `signed` says whether it needs a key. `path` may hold `{name}` where a parameter stands inside the path.
     `also` names further pools that each call draws one unit from, as where an exchange counts all calls of an
-    address beside the calls of an account.
+    address beside the calls of an account. `section` is for a call that ccxt has no method for: the part of its
+    interface by whose rules ccxt signs it; `name` is then the path there.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     weight: float | None = None
     signed: bool = True
     also: tuple[str, ...] = ()
+    section: str = ""
 
 
 class Request(Struct, frozen=True):
