@@ -15,6 +15,7 @@ from shared.exchanges.kit.contract import CredentialField
 from shared.exchanges.kit.credentials import repair
 from shared.exchanges.kit.fields import decimal, millis, text, whole
 from shared.exchanges.kit.identity import identity
+from shared.exchanges.kit.numbering import Numbering
 from shared.exchanges.kit.rhythm import NEVER, Heartbeat, Outbox
 from shared.exchanges.kit.signing import hmac_base64, signature
 from shared.exchanges.kit.wire import decode_json, decode_json_slowly
@@ -217,3 +218,20 @@ class TestRhythm:
             sent += [(now, frame) for frame in out.take(now)]
         assert [frame for _, frame in sent] == [str(number) for number in range(len(pauses))]
         assert all(later[0] - earlier[0] >= 1_000 for earlier, later in zip(sent, sent[3:], strict=False))
+
+
+def test_a_number_that_comes_late_is_not_lost_and_one_that_never_comes_is():
+    numbering = Numbering()
+    for number, now in ((7, 0), (9, 100), (8, 600), (8, 700), (10, 800)):
+        numbering.heard(number, now)
+    assert not numbering.is_broken(60_000)
+    numbering.heard(12, 60_000)
+    assert not numbering.is_broken(61_999)
+    assert numbering.is_broken(62_000)
+
+
+def test_a_leap_of_numbers_is_a_loss_at_once():
+    numbering = Numbering()
+    numbering.heard(1, 0)
+    numbering.heard(10**15, 0)
+    assert numbering.is_broken(0)
