@@ -16,7 +16,8 @@ from shared.domain.errors import ContractBroken
 from shared.domain.markets import Markets
 from shared.domain.trades import Trade
 from shared.exchanges.kit.contract import Broken, Frame, Heard, Request, Steps, Stream, Ticket
-from shared.exchanges.kit.fields import Row, row_of, whole
+from shared.exchanges.kit.fields import row_of, whole
+from shared.exchanges.kit.numbering import Numbering
 from shared.exchanges.kit.private_socket import PrivateSocket
 from shared.exchanges.kit.talk import Answered, Ends, Meaning, PrivateTalk, Step, Told, Turn
 from shared.exchanges.kraken.history import feed_of, feeds
@@ -25,7 +26,6 @@ from shared.exchanges.kraken.rows import UNTOLD_MS, read_stream
 from shared.exchanges.kraken.talk import MANNERS, error_in, request, sign_of_life
 
 _SUBSCRIBE = "executions"
-_SEQUENCE = "sequence"
 
 
 def prepare(account: Account) -> Steps[Ticket]:
@@ -46,22 +46,17 @@ def _subscribe(turn: Turn) -> list[Frame]:
 
 def _meaning(message: Any, turn: Turn) -> Meaning:
     frame = row_of(message, "the message")
-    if frame.get("channel") == _SUBSCRIBE:
-        return _in_order(frame, turn)
+    numbering: Numbering = turn.memory.setdefault("numbering", Numbering())
+    is_told = frame.get("channel") == _SUBSCRIBE
+    if is_told and frame.get("sequence") is not None:
+        numbering.heard(whole(frame, "sequence"), turn.now)
+    if numbering.is_broken(turn.now):  # a heartbeat comes each second at least
+        return Ends(Broken("a message was lost"))
+    if is_told:
+        return Told()
     if frame.get("method") == "subscribe":
         return Answered(_SUBSCRIBE, error_in(frame, turn.now))
     return sign_of_life(frame)
-
-
-def _in_order(frame: Row, turn: Turn) -> Meaning:
-    """Messages are counted. One that is missing is lost: another socket is opened, and history read."""
-    if frame.get(_SEQUENCE) is None:
-        return Told()
-    number, last = whole(frame, _SEQUENCE), turn.memory.get(_SEQUENCE)
-    if last is not None and number > last + 1:
-        return Ends(Broken(f"messages are missing: {number} follows {last}"))
-    turn.memory[_SEQUENCE] = number if last is None else max(number, last)
-    return Told()
 
 
 def _read(message: Any, markets: Markets, turn: Turn) -> Heard:
