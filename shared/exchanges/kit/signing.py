@@ -20,10 +20,11 @@ def hmac_hex(secret: str, text: str, algorithm: Algorithm = "sha256") -> str:
     return hmac.new(secret.encode(), text.encode(), algorithm).hexdigest()
 
 
-def hmac_base64(secret: str | bytes, text: str, algorithm: Algorithm = "sha256") -> str:
-    """HMAC of the text in base64. Pass bytes where the exchange hands the secret out in base64."""
+def hmac_base64(secret: str | bytes, text: str | bytes, algorithm: Algorithm = "sha256") -> str:
+    """HMAC of the text, or of a digest, in base64. Pass bytes where the exchange hands the secret out in base64."""
     key = secret if isinstance(secret, bytes) else secret.encode()
-    return base64.b64encode(hmac.new(key, text.encode(), algorithm).digest()).decode()
+    message = text if isinstance(text, bytes) else text.encode()
+    return base64.b64encode(hmac.new(key, message, algorithm).digest()).decode()
 
 
 def sha256(data: bytes) -> bytes:
