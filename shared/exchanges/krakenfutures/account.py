@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.domain.balances import Balance
 from shared.domain.connections import Account, KeyReport, Verdict
-from shared.domain.errors import ContractBroken, ExchangeUnavailable, PermissionMissing
+from shared.domain.errors import ContractBroken, PermissionMissing, Transient
 from shared.exchanges.kit.contract import Request, Steps, Wallets
 from shared.exchanges.kit.fields import Row, decimal, optional_decimal, optional_text, row_of
 from shared.exchanges.kit.numbers import total as exact_total
@@ -49,7 +49,7 @@ def _compared_ids() -> Steps[Mapping[str, Any]]:
     try:
         fills = yield Request(FILLS)
         executions = yield Request(EXECUTIONS, {"sort": "desc", "count": _COMPARED})
-    except (ContractBroken, ExchangeUnavailable, PermissionMissing):
+    except (ContractBroken, PermissionMissing, Transient):
         return {}
     of_fills = {row.get("fill_id") for row in _rows(fills.data, "fills")}
     of_executions = {_uid(row) for row in _rows(executions.data, "elements")}
