@@ -113,7 +113,8 @@ class PriceSocket:
 
     def _ask(self, topics: list[str], now: int, *, off: bool = False) -> None:
         self._number += 1
-        self._line.say(*self._talk.ask("unsubscribe" if off else "subscribe", topics, self._number))
+        number = now // 1_000 if self._talk.is_dated else self._number
+        self._line.say(*self._talk.ask("unsubscribe" if off else "subscribe", topics, number))
         self._asked, self._asked_off = topics, off
         if self._talk.answers:
             self._line.expect(now)

@@ -135,7 +135,8 @@ class PriceTalk:
 
     `topic` is what a market is called when it is asked for. `ask` makes the frames that subscribe to some topics, or
     end that, at most `per_request`, under a number that rises. With `answers` one request waits for the answer to
-    the one before: to the whole request, or (`Answered.to`) topic by topic. `read` gives the prices in what was
+    the one before: to the whole request, or (`Answered.to`) topic by topic. `is_dated`: the exchange wants to know when
+    it is asked, and the number is the second (epoch) of that. `read` gives the prices in what was
     `Told`; `memory` is the module's own, by topic, where a message tells only what changed.
     """
 
@@ -147,4 +148,5 @@ class PriceTalk:
     read: Callable[[Any, Markets, dict[str, dict[str, Any]]], Sequence[Ticker]]
     per_request: int = 50
     answers: bool = True
+    is_dated: bool = False
     decode: Callable[[Frame], Any] = decode_json
