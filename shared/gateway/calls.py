@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 from uuid import UUID
 
+from msgspec.structs import replace
+
 from shared.domain.connections import Account, Credentials
 from shared.domain.errors import BadInput, ClockWrong, ExchangeUnavailable, TradeSyncError, Transient
 from shared.domain.markets import Markets
@@ -84,8 +86,9 @@ class Gateway:
         with suppress(Transient):  # the call itself will tell, and a good clock needs no measuring
             self._offset(exchange, account.region)
         call = Call(request=request, lane=lane, account=account.connection_id)
+        begins = credentials.reveal("api_key")[:8]
         try:
-            return self._perform(exchange, client, call)
+            return replace(self._perform(exchange, client, call), key_begins=begins)
         except ClockWrong:
             offset = self._offset(exchange, account.region, is_stale=True)
             if self._clock_limit_ms and abs(offset.ms) > self._clock_limit_ms:
@@ -95,7 +98,7 @@ class Gateway:
                     "correct the clock."
                 ) from None
             try:
-                return self._perform(exchange, client, call)
+                return replace(self._perform(exchange, client, call), key_begins=begins)
             except ClockWrong:
                 raise ExchangeUnavailable(
                     f"{exchange.title} calls our time wrong, though its clock was measured a moment ago; "

@@ -78,6 +78,7 @@ class Answer(Struct, frozen=True):
     headers: Mapping[str, str] = member(default_factory=dict)  # names in lower case
     received_ms: int = 0
     weight: float = 0  # what the call took of its pool
+    key_begins: str = ""  # the first 8 characters of the API key that asked: lists of keys show no more of it
 
 
 Steps = Generator[Request, Answer, T]
