@@ -1,8 +1,8 @@
 """An account: what its key may do, in which mode it is, and what lies in its wallets.
 
-A key is described only among all keys of the main account, with its name masked: it is known by what else is told of
-it. Docs: https://www.gate.com/docs/developers/apiv4 (Get account detail, Query all main account keys, Query mode of
-the unified account, the wallets), read 2026-11.
+A key is described only among all keys of the main account, masked: it is known by its beginning, and by what else is
+told of it. Docs: https://www.gate.com/docs/developers/apiv4 (Get account detail, Query all main account keys, Query
+mode of the unified account, the wallets), read 2026-11.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,6 +33,7 @@ from shared.exchanges.kit.numbers import total as exact_total
 CLASSIC = "classic"
 UNIFIED = ("single_currency", "multi_currency", "portfolio")
 _PERMISSIONS = {Product.SPOT: "spot", Product.LINEAR: "futures"}
+_SHARED = ("user_id", "ip_whitelist", "currency_pairs")
 _TRADES = {"spot", "margin", "futures", "delivery", "options", "unified", "earn", "loan", "account"}
 _WITHDRAWS = {"wallet", "withdraw", "withdrawal", "withdrawals"}
 
@@ -40,7 +41,7 @@ _WITHDRAWS = {"wallet", "withdraw", "withdrawal", "withdrawals"}
 def check_key(account: Account) -> Steps[KeyReport]:
     """What the key may do, and the account's mode. What a key without the right `account` may not ask is unknown."""
     detail = yield from _asked(DETAIL)
-    keys = _own_keys((yield from _asked(KEYS)), detail)
+    keys = yield from _own_keys(detail or {})
     mode = yield from _mode(account)
     futures: Any = {}
     if Product.LINEAR in products_of(account):
@@ -101,26 +102,30 @@ def _mode(account: Account) -> Steps[str]:
     return mode
 
 
-def _own_keys(data: Any, detail: Any) -> list[Row]:
-    """The descriptions that may be this key's: one, or those of a list that tell the same of its account.
+def _own_keys(detail: Row) -> Steps[list[Row]]:
+    """The descriptions that may be this key's: one, or those of a list that show its beginning and its account.
 
-    Keys of the main account are no use to a sub-account's key: they are another user's.
+    A sub-account's key is not among those of the main account.
     """
-    if data is None:
+    try:
+        answer = yield Request(KEYS)
+    except PermissionMissing:
         return []
-    rows = [row_of(row, "a key") for row in (data if isinstance(data, list) else [data])]
-    known = row_of(detail or {}, "the account's description")
+    rows = [row_of(row, "a key") for row in (answer.data if isinstance(answer.data, list) else [answer.data])]
     return [
         row
         for row in rows
         if row.get("state", 1) == 1
         and isinstance(row.get("perms"), list)
-        and all(
-            str(row[name]) == str(known[name])
-            for name in ("user_id", "ip_whitelist", "currency_pairs")
-            if name in row and name in known
-        )
+        and _fits(optional_text(row, "key") or "", answer.key_begins)
+        and all(str(row[name]) == str(detail[name]) for name in _SHARED if name in row and name in detail)
     ]
+
+
+def _fits(masked: str, begins: str) -> bool:
+    """Whether a masked key, `c5dc...*****`, can be one that begins so."""
+    shown = masked.rstrip("*").rstrip(".")
+    return shown.startswith(begins) or begins.startswith(shown)
 
 
 def _powers(key: Row) -> list[tuple[str, str]]:
