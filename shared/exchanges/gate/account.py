@@ -46,21 +46,23 @@ def check_key(account: Account) -> Steps[KeyReport]:
     futures: Any = {}
     if Product.LINEAR in products_of(account):
         futures = yield from _asked(FUTURES_WALLET)
+    products = tuple(
+        product
+        for product in products_of(account)
+        if all(_PERMISSIONS[product] in _names(key) for key in keys)
+        and (product is Product.SPOT or futures is not None)
+    )
     remarks = []
     if not keys:
         remarks.append("The exchange does not tell what this key may do; let it read `account`, or look there.")
     if not mode:
         remarks.append("The key may not see the account's mode; let it read `unified`, or balances may be missing.")
-    if Product.LINEAR in products_of(account) and futures is None:
+    if Product.SPOT in set(products_of(account)) - set(products):
+        remarks.append("Spot trades cannot be read: the key lacks that permission.")
+    if Product.LINEAR in set(products_of(account)) - set(products):
         remarks.append("Perpetuals cannot be read: there is no futures account yet, or the key may not see it.")
-    if isinstance(detail, dict) and detail.get("currency_pairs"):
+    if detail and detail.get("currency_pairs"):
         remarks.append("The key is bound to some markets: trades of all others cannot be seen with it.")
-    products = tuple(
-        product
-        for product in products_of(account)
-        if all(_PERMISSIONS[product] in names for names in map(_names, keys))
-        and (product is Product.SPOT or futures is not None)
-    )
     detail, futures = detail or {}, futures or {}
     return KeyReport(
         can_read=Verdict.UNKNOWN if not keys else Verdict.YES if products else Verdict.NO,
