@@ -1,4 +1,4 @@
-"""Gate over REST: errors, allowances, the walk through history, and reports on keys."""
+"""Gate over REST: errors, allowances, and the walk through history."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from uuid import UUID
 import ccxt
 import pytest
 
-from shared.domain.connections import Account, Verdict
+from shared.domain.connections import Account
 from shared.domain.errors import (
     AccountModeChanged,
     AddressNotAllowed,
@@ -18,7 +18,6 @@ from shared.domain.errors import (
     PermissionMissing,
     RateLimited,
     RegionNotAllowed,
-    TradeSyncError,
     UserActionNeeded,
 )
 from shared.domain.markets import Market, Markets
@@ -291,120 +290,3 @@ def test_open_orders_that_cannot_be_read_prove_nothing(data):
     slice_ = HISTORY.slice(SPOT, Window(NOW - DAY, NOW), {}, an_account(), NOW)
     with pytest.raises(ContractBroken):
         HISTORY.read(SPOT, slice_, slice_.cursor, Answer(data), an_account(), MARKETS)
-
-
-# ── Keys ──────────────────────────────────────────────────────────────────────────────────────────────
-
-DETAIL = {"user_id": 1667201533, "ip_whitelist": ["1.2.3.4"], "currency_pairs": [], "key": {"mode": 1}, "tier": 2}
-
-
-def a_key(key: str = "AAAA...*****", **changes: Any) -> dict[str, Any]:
-    """A key as the list of keys shows it; other keywords than `state` are permissions and whether they only read."""
-    told = {"state": changes.pop("state", 1), "mode": 1, "user_id": 1667201533, "key": key}
-    perms = changes or {"spot": True, "futures": True, "wallet": True, "account": True}
-    return {**told, "ip_whitelist": ["1.2.3.4"], "currency_pairs": [], "perms": perms_of(perms)}
-
-
-def perms_of(perms: dict[str, bool]) -> list[dict[str, Any]]:
-    return [{"name": name, "read_only": read_only} for name, read_only in perms.items()]
-
-
-def report_of(account: Account | None = None, **answers: Any) -> Any:
-    """The report when the calls answer so: detail, main_keys, unified_mode, accounts; errors are thrown in."""
-    told = {"detail": DETAIL, "main_keys": [a_key()], "unified_mode": {"mode": "classic"}, "accounts": {"user": 5}}
-    told |= answers
-    steps = GATE.check_key(account or an_account())
-    try:
-        request = next(steps)
-        while True:
-            answer = told[request.endpoint.path.rsplit("/", 1)[1]]
-            if isinstance(answer, TradeSyncError):
-                request = steps.throw(answer)
-            else:
-                request = steps.send(Answer(answer, key_begins="AAAABBBB"))
-    except StopIteration as end:
-        return end.value
-
-
-def powers(report: Any) -> tuple[str, str, str]:
-    return report.can_read.value, report.can_trade.value, report.can_withdraw.value
-
-
-def test_a_key_that_only_reads_is_found_to_be_so():
-    report = report_of()
-    assert powers(report) == ("yes", "no", "no")
-    assert (report.uid, report.mode, report.addresses) == ("1667201533", "classic", ("1.2.3.4",))
-    assert report.products == (Product.SPOT, Product.LINEAR)
-    assert report.permissions == ("spot:read", "futures:read", "wallet:read", "account:read")
-    assert report.remarks == ()
-
-
-@pytest.mark.parametrize(
-    ("keys", "expected"),
-    [
-        (a_key(), ("yes", "no", "no")),
-        ([a_key(spot=False, futures=True)], ("yes", "yes", "no")),
-        ([a_key(spot=True, wallet=False)], ("yes", "no", "yes")),
-        ([a_key(spot=True, withdrawal=False)], ("yes", "no", "yes")),
-        ([a_key(spot=True, mystery=False)], ("yes", "yes", "unknown")),
-        ([a_key(spot=True, mystery=True)], ("yes", "no", "no")),
-        ([a_key(account=True)], ("no", "no", "no")),
-        ([a_key(), a_key("CCCC...*****", spot=False, wallet=False)], ("yes", "no", "no")),
-        ([a_key("AAAABBBB*****"), a_key("AAAACCCC*****", spot=False, wallet=False)], ("yes", "no", "no")),
-        ([a_key(), a_key(spot=False, wallet=False)], ("yes", "unknown", "unknown")),
-        ([a_key(), a_key(state=2, spot=False)], ("yes", "no", "no")),
-        ([a_key("CCCC...*****")], ("unknown", "unknown", "unknown")),
-        ([], ("unknown", "unknown", "unknown")),
-        (PermissionMissing(), ("unknown", "unknown", "unknown")),
-    ],
-)
-def test_a_key_is_found_among_those_of_its_account(keys, expected):
-    assert powers(report_of(main_keys=keys)) == expected
-
-
-def test_the_key_of_another_user_or_other_addresses_is_not_ours():
-    others = [{**a_key(spot=False), "user_id": 7}, {**a_key(spot=False), "ip_whitelist": []}]
-    assert powers(report_of(main_keys=[*others, a_key()])) == ("yes", "no", "no")
-
-
-def test_what_the_key_may_not_tell_is_unknown_and_said():
-    report = report_of(detail=PermissionMissing(), main_keys=PermissionMissing(), unified_mode=PermissionMissing())
-    assert (powers(report), report.mode, report.uid) == (("unknown",) * 3, "", "5")
-    assert len(report.remarks) == 2
-
-
-@pytest.mark.parametrize("trouble", [AccountModeChanged(), PermissionMissing()])
-def test_without_a_futures_account_perpetuals_are_left_out(trouble):
-    report = report_of(accounts=trouble)
-    assert report.products == (Product.SPOT,)
-    assert "Perpetuals" in report.remarks[0]
-
-
-def test_only_what_the_key_may_see_is_read():
-    report = report_of(main_keys=[a_key(futures=True, account=True)])
-    assert (report.products, report.can_read) == ((Product.LINEAR,), Verdict.YES)
-    assert "Spot" in report.remarks[0]
-    assert report_of(an_account(products=(Product.SPOT,)), accounts=None).products == (Product.SPOT,)
-
-
-def test_a_key_bound_to_some_markets_is_told_of():
-    bound = {"currency_pairs": ["BTC_USDT"]}
-    report = report_of(detail=DETAIL | bound, main_keys=[a_key() | bound])
-    assert "some markets" in report.remarks[0]
-
-
-@pytest.mark.parametrize("mode", ["classic", "single_currency", "multi_currency", "portfolio"])
-def test_the_mode_is_kept_in_the_exchanges_words(mode):
-    assert report_of(unified_mode={"mode": mode}).mode == mode
-    assert mode in GATE.modes
-
-
-def test_an_unknown_mode_is_not_guessed():
-    with pytest.raises(ContractBroken, match="hyper"):
-        report_of(unified_mode={"mode": "hyper"})
-
-
-def test_the_testnet_knows_no_modes():
-    assert report_of(an_account(region="testnet"), unified_mode=ContractBroken("404")).mode == "classic"
-    with pytest.raises(ContractBroken, match="404"):
-        report_of(unified_mode=ContractBroken("404"))

@@ -43,7 +43,7 @@ def check_key(account: Account) -> Steps[KeyReport]:
     detail = yield from _asked(DETAIL)
     keys = yield from _own_keys(detail or {})
     mode = yield from _mode(account)
-    futures: Any = {}
+    futures: Row | None = {}
     if Product.LINEAR in products_of(account):
         futures = yield from _asked(FUTURES_WALLET)
     products = tuple(
@@ -77,13 +77,13 @@ def check_key(account: Account) -> Steps[KeyReport]:
     )
 
 
-def _asked(endpoint: Endpoint) -> Steps[Any]:
+def _asked(endpoint: Endpoint) -> Steps[Row | None]:
     """The answer; None where the key may not ask, or where there is no such account."""
     try:
         answer = yield Request(endpoint, {"settle": "usdt"} if endpoint is FUTURES_WALLET else {})
     except (AccountModeChanged, PermissionMissing):
         return None
-    return answer.data
+    return row_of(answer.data, f"the answer of {endpoint.path}")
 
 
 def _mode(account: Account) -> Steps[str]:
