@@ -303,6 +303,15 @@ def test_a_row_alone_tells_spot_from_contracts_by_its_shape():
     assert BITGET.read_rest(contract, only_spot, None).trades == ()
 
 
+def test_a_streamed_row_is_of_the_list_that_was_subscribed_whatever_its_shape():
+    inverse = Market("BTCUSDT", "BTC/USDT:BTC", "swap", "BTC", "USDT", "BTC", inverse=True)
+    (row,) = rows_in(sample("contract-stream-hedged"))
+    for name, symbol in (("USDT-FUTURES", "BTC/USDT:USDT"), ("COIN-FUTURES", "BTC/USDT:BTC")):
+        message = {"arg": {"instType": name, "channel": "fill", "instId": "default"}, "data": [row]}
+        (found,) = BITGET.read_stream(message, Markets([*BOTH.all, inverse]), None).trades
+        assert (found.symbol, found.raw["instType"]) == (symbol, name)
+
+
 def test_ids_of_spot_and_contracts_may_be_the_same_and_their_trades_are_two():
     trades = heard_in("bitget", sample("unified-rest")).trades
     same = [one for one in trades if one.exchange_trade_id == "1310000000000000901"]

@@ -44,6 +44,9 @@ PRODUCTS = {
     "USDC-FUTURES": Product.LINEAR,
     "COIN-FUTURES": Product.INVERSE,
 }
+_SPOT_NAMES = ("priceAvg", "size", "amount")
+_CONTRACT_NAMES = ("price", "baseVolume", "quoteVolume")
+_UNIFIED_NAMES = ("execPrice", "execQty", "execValue")
 _COIN_SUFFIX = "_CM"  # unified accounts call BTCUSD so
 _SCOPES = {"taker": TakerOrMaker.TAKER, "maker": TakerOrMaker.MAKER}
 
@@ -60,6 +63,7 @@ _KINDS = {
     "delivery": Kind.DELIVERY,
     "dte_sys_adl": Kind.ADL,
 }
+_MARKS = frozenset({"tradeId", "execId", "tradeScope"})  # what only fills hold
 _OTHER = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 _IS_HEDGED = {"hedge_mode": True, "one_way_mode": False}
 
@@ -87,10 +91,8 @@ def trade_from(row: Row, product: Product | None, markets: Markets, *, is_final:
     """
     is_unified, is_contract = "execId" in row, "baseVolume" in row
     own, market = _market(row, product, markets)
-    prefix = ("execPrice", "execQty", "execValue")
-    if not is_unified:
-        prefix = ("price", "baseVolume", "quoteVolume") if is_contract else ("priceAvg", "size", "amount")
-    price, amount, cost = positive(row, prefix[0]), positive(row, prefix[1]), optional_decimal(row, prefix[2])
+    names = _UNIFIED_NAMES if is_unified else _CONTRACT_NAMES if is_contract else _SPOT_NAMES
+    price, amount, cost = positive(row, names[0]), positive(row, names[1]), optional_decimal(row, names[2])
     kind, side = _kind_and_side(row, is_contract=is_contract)
     trade_id, order_id = text(row, "execId" if is_unified else "tradeId"), optional_text(row, "orderId")
     is_unsure = not is_final and (row.get("feeDetail") is None or not (is_unified or is_contract))
@@ -192,9 +194,8 @@ def _fee_rows(row: Row) -> list[Row]:
     detail = row.get("feeDetail")
     if detail is None or detail == "":
         return []
-    return [
-        row_of(line, "a fee") for line in ([detail] if isinstance(detail, Mapping) else rows_of(detail, "'feeDetail'"))
-    ]
+    lines = [detail] if isinstance(detail, Mapping) else rows_of(detail, "'feeDetail'")
+    return [row_of(line, "a fee") for line in lines]
 
 
 def read_stream(message: Any, markets: Markets, product: Product | None) -> Heard:
@@ -236,9 +237,6 @@ def _fills_in(data: Any) -> list[Any]:
         found = data
     rows = rows_of(found, "the list of fills")
     return [row for row in rows if not isinstance(row, Mapping) or not _MARKS.isdisjoint(row)]
-
-
-_MARKS = frozenset({"tradeId", "execId", "tradeScope"})
 
 
 def read_rows(
