@@ -158,12 +158,19 @@ def _moment(row: Row) -> int:
 
 
 def read_stream(message: Any, markets: Markets, product: Product | None) -> Heard:
-    """The trades of one frame of a private socket. Acknowledgements, pongs and other channels hold none."""
+    """The trades of one frame of a private socket, or of one row that was kept without its frame.
+
+    Acknowledgements, pongs and other channels hold none.
+    """
     del product
     frame = row_of(message, "the message")
-    if frame.get("channel") not in CHANNELS or frame.get("event") != "update":
+    if "order_id" in frame:
+        rows = [frame]
+    elif frame.get("channel") in CHANNELS and frame.get("event") == "update":
+        rows = rows_of(frame.get("result"), "'result'")
+    else:
         return Heard()
-    trades, unreadable = read_rows(rows_of(frame.get("result"), "'result'"), markets, is_final=False)
+    trades, unreadable = read_rows(rows, markets, is_final=False)
     return Heard(trades=trades, unreadable=unreadable)
 
 
