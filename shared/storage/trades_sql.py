@@ -103,26 +103,36 @@ _REPLACED = ", ".join(
     if name
     not in {
         *("connection_id", "identity", "feed", "raw", "fees", "provisional"),
-        *("order_id", "client_order_id", "taker_or_maker", "contracts", "kind"),
+        *("order_id", "client_order_id", "taker_or_maker", "contracts", "kind", "exchange_timestamp"),
     }
 )
 _BLANKS = ("order_id", "client_order_id", "taker_or_maker", "contracts")
 # "trade" is the kind of a row that tells nothing special: an exchange may say only on its stream, or only over
 # REST, that a fill was a liquidation.
 _PLAIN = "kind = CASE WHEN {0}.kind = 'trade' THEN {1}.kind ELSE {0}.kind END"
-_FILLED = ", ".join([*(f"{name} = coalesce(news.{name}, t.{name})" for name in _BLANKS), _PLAIN.format("news", "t")])
-_KEPT_FILLED = ", ".join(
-    [*(f"{name} = coalesce(t.{name}, news.{name})" for name in _BLANKS), _PLAIN.format("t", "news")]
-)
+# Of one trade some exchanges tell milliseconds here and whole seconds there: the finer moment stays.
+_IS_CUT = "{0}.exchange_timestamp = date_trunc('second', {1}.exchange_timestamp)"
+_FINER = f"exchange_timestamp = CASE WHEN {_IS_CUT} THEN {{1}}.exchange_timestamp ELSE {{0}}.exchange_timestamp END"
+
+
+def _filled(kept: str, other: str) -> str:
+    blanks = [f"{name} = coalesce({kept}.{name}, {other}.{name})" for name in _BLANKS]
+    return ", ".join([*blanks, _PLAIN.format(kept, other), _FINER.format(kept, other)])
+
+
 _FILLS = " OR ".join(
-    [*(f"(s.{name} IS NULL AND i.{name} IS NOT NULL)" for name in _BLANKS), "(s.kind = 'trade' AND i.kind <> 'trade')"]
+    [
+        *(f"(s.{name} IS NULL AND i.{name} IS NOT NULL)" for name in _BLANKS),
+        "(s.kind = 'trade' AND i.kind <> 'trade')",
+        f"(s.exchange_timestamp <> i.exchange_timestamp AND {_IS_CUT.format('s', 'i')})",
+    ]
 )
 _FACTS = """'side', {0}.side, 'price', {0}.price::text, 'amount', {0}.amount::text, 'kind', {0}.kind,
                 'fee', {0}.fee::text, 'fee_currency', {0}.fee_currency"""
 
 # wins:   REST over what REST has not shown yet; the complete over the provisional.
-# fills:  a field that the stored row leaves blank. Filling is not overwriting; without it the order of arrival
-#         would show in the table.
+# fills:  a field that the stored row leaves blank, or a finer moment. Filling is not overwriting; without it the
+#         order of arrival would show in the table.
 # differs: one identity, two stories. Kept in quarantine whoever wins.
 MERGE_KNOWN = f"""
 WITH {_INCOMING},
@@ -159,7 +169,7 @@ compared AS MATERIALIZED (
 merged AS (
     UPDATE trades t SET
         {_REPLACED},
-        {_FILLED},
+        {_filled("news", "t")},
         raw = coalesce(news.raw, t.raw),
         fees = coalesce(news.fees, '[]'),
         provisional = coalesce(news.provisional, false),
@@ -169,7 +179,7 @@ merged AS (
     RETURNING t.*, news.was_provisional
 ),
 filled AS (
-    UPDATE trades t SET {_KEPT_FILLED}
+    UPDATE trades t SET {_filled("t", "news")}
     FROM compared news
     WHERE t.id = news.id AND news.fills AND news.differs = '' AND news.place = 1 AND NOT news.wins
 ),

@@ -127,6 +127,17 @@ def test_a_kind_that_only_one_side_tells_stays_whoever_comes_first(db, order):
     assert ("liquidation", True) == (line.kind, line.is_confirmed)
 
 
+@pytest.mark.parametrize("order", [(Source.STREAM, Source.REST), (Source.REST, Source.STREAM)])
+def test_of_two_moments_the_finer_one_stays_whoever_comes_first(db, order):
+    connection = a_connection(db)
+    told = {Source.STREAM: NEW_YEAR + 1_234, Source.REST: NEW_YEAR + 1_000}
+    for source in order:
+        record_trades(db, rows(connection, a_trade(timestamp_ms=told[source])), source)
+    assert NEW_YEAR + 1_234 == reading.page_mark(reading.list_trades(db, reading.TradeFilter())[0])[0]
+    record_trades(db, rows(connection, a_trade(timestamp_ms=NEW_YEAR + 1_000)), Source.REST)
+    assert NEW_YEAR + 1_234 == reading.page_mark(reading.list_trades(db, reading.TradeFilter())[0])[0]
+
+
 def test_two_kinds_of_one_trade_are_a_contradiction(db):
     connection = a_connection(db)
     record_trades(db, rows(connection, a_trade(kind=Kind.LIQUIDATION)), Source.STREAM)
