@@ -12,7 +12,7 @@ import ccxt
 from msgspec import Struct
 
 from shared.domain.errors import KeyRejected, TradeSyncError
-from shared.exchanges.kit.contract import Answer, Lane, Request
+from shared.exchanges.kit.contract import Answer, Lane, OwnKey, Request
 
 
 class Call(Struct):
@@ -50,12 +50,14 @@ class Client:
     current: threading.local
     # provided by ccxt
     rateLimit: float  # noqa: N815 — ccxt's name
+    apiKey: str  # noqa: N815
     request: Callable[..., Any]
 
     def perform(self, call: Call, nonce: int | None = None) -> Answer:
         """Make one call through ccxt's implicit method, or through what those go through where it has none."""
-        endpoint, params = call.request.endpoint, dict(call.request.params)
+        endpoint, given = call.request.endpoint, call.request.params
         self.current.call = call = Call(call.request, call.lane, call.account, nonce)
+        params = {name: self.apiKey if value == OwnKey() else value for name, value in given.items()}
         try:
             if endpoint.section:
                 self.request(endpoint.name, [endpoint.section], endpoint.method, params)

@@ -27,7 +27,7 @@ from shared.domain.errors import (
 )
 from shared.domain.trades import Product
 from shared.exchanges import load
-from shared.exchanges.kit.contract import Endpoint, Request
+from shared.exchanges.kit.contract import Endpoint, OwnKey, Request
 from shared.gateway import Gateway, TurnsHere, Unlimited
 from shared.gateway.paths import CallNotDeclared
 
@@ -132,6 +132,13 @@ def test_a_call_goes_to_the_simulators_copy_of_the_address_signed_as_for_the_rea
     assert query["timestamp"] == [str(clock.ms)]
     assert len(query["signature"][0]) == 64
     assert {name.lower(): value for name, value in headers.items()}["x-mbx-apikey"] == "K" * 40
+
+
+def test_a_call_may_name_the_key_that_signs_it(server, clock):
+    server.answers["api/v3/myTrades"] = (200, {}, "[]")
+    with gateway_of(server, clock) as gateway:
+        gateway.call(ACCOUNT, KEY, Request(TRADES.endpoint, {"symbol": "BTCUSDT", "accessKey": OwnKey()}))
+    assert parse_qs(urlsplit(server.asked[-1][1]).query)["accessKey"] == ["K" * 40]
 
 
 def test_fractions_arrive_exactly(server, clock):

@@ -71,6 +71,10 @@ class Request(Struct, frozen=True):
     weight: float | None = None
 
 
+class OwnKey(Struct, frozen=True):
+    """Stands among a request's parameters for the API key that signs it: only the gateway holds that."""
+
+
 class Answer(Struct, frozen=True):
     """What came back, already known not to be an error. Numbers with a fraction are `Decimal`."""
 
