@@ -107,7 +107,13 @@ class Table:
         self.is_retiring = False
         self.opened: asyncio.Future[TradeSyncError | None] = asyncio.get_running_loop().create_future()
         self._retirement: asyncio.TimerHandle | None = None
-        way = Way(address=address, headers=group.stream.headers, proxy=group.proxy, tls=group.connects.tls)
+        way = Way(
+            address=address,
+            headers=group.stream.headers,
+            answers_pings=group.stream.answers_pings,
+            proxy=group.proxy,
+            tls=group.connects.tls,
+        )
         self._task = asyncio.ensure_future(self._run(way))
 
     @property

@@ -134,7 +134,10 @@ class PriceLine:
         conversation.protocol.follow(self.symbols, place.clock())
         address = through(place.simulator_url, place.exchange.id, stream.url(place.exchange.regions[0], ticket))
         async with place.connects.at_once:
-            await conversation.socket.open(Way(address=address, headers=stream.headers, tls=place.connects.tls))
+            way = Way(
+                address=address, headers=stream.headers, answers_pings=stream.answers_pings, tls=place.connects.tls
+            )
+            await conversation.socket.open(way)
         conversation.protocol.follow(self.symbols, place.clock())  # they may have changed meanwhile
         conversation.socket.act()
         return conversation

@@ -49,10 +49,14 @@ class Garbled(Struct, frozen=True):
 
 
 class Way(Struct, frozen=True, kw_only=True):
-    """How to get there: address, headers, the connection's own egress, and the one TLS context of this process."""
+    """How to get there: address, headers, the connection's own egress, and the one TLS context of this process.
+
+    `answers_pings`: whether protocol pings are sent, because the server answers them.
+    """
 
     address: str
     headers: Mapping[str, str] = {}
+    answers_pings: bool = True
     proxy: str | None = None
     tls: ssl.SSLContext | None = None
 
@@ -104,7 +108,7 @@ class Socket:
                 max_size=_LARGEST_MESSAGE,
                 open_timeout=_OPEN_SECONDS,
                 close_timeout=_CLOSE_SECONDS,
-                ping_interval=_PING_SECONDS,
+                ping_interval=_PING_SECONDS if way.answers_pings else None,
                 ping_timeout=_PING_SECONDS,
                 proxy=way.proxy,
                 additional_headers=way.headers,

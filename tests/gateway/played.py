@@ -97,6 +97,7 @@ class Ear:
     def __init__(self, simulator, exchange, stream, protocol, ticket):
         self.url = through(simulator.url, exchange, stream.url("global", ticket))
         self.headers = stream.headers
+        self.ping_s = 20 if stream.answers_pings else None
         self.protocol = protocol
         self.events = []
         self.heard = asyncio.Event()
@@ -112,7 +113,9 @@ class Ear:
             self.heard.set()
 
     async def _listen(self):
-        async with websockets.connect(self.url, compression=None, additional_headers=self.headers) as socket:
+        async with websockets.connect(
+            self.url, compression=None, additional_headers=self.headers, ping_interval=self.ping_s
+        ) as socket:
             self.protocol.open(now_ms())
             while True:
                 for frame in self.protocol.outbox():

@@ -296,7 +296,8 @@ class Stream:
 
     `prepare` fetches the ticket first (before every connect); `renew` keeps it alive, every `renew_ms`.
     `url` is the address for a region and ticket, `headers` what the handshake says besides the usual. A socket older
-    than `lifetime_ms` gets a successor first.
+    than `lifetime_ms` gets a successor first. Where the exchange's server does not answer protocol pings
+    (`answers_pings`), none are sent, and the conversation alone tells whether it lives.
     """
 
     name: str
@@ -307,6 +308,7 @@ class Stream:
     renew: Callable[[Account, Ticket], Steps[None]] | None = None
     renew_ms: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    answers_pings: bool = True
     accounts_per_socket: int = 1
     lifetime_ms: int | None = None
     connects: Pool | None = None  # how many sockets may be opened; streams of one pool name share it
@@ -322,6 +324,7 @@ class TickerStream:
     protocol: Callable[[Markets], TickerProtocol]
     prepare: Callable[[], Steps[Ticket]] | None = None  # without a key
     headers: Mapping[str, str] = field(default_factory=dict)
+    answers_pings: bool = True
     symbols_per_socket: int = 200
     lifetime_ms: int | None = None
     connects: Pool | None = None
