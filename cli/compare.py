@@ -103,7 +103,8 @@ def _differences(trade: Mapping[str, Any], row: Row) -> list[str]:
         "side": (trade["side"], row[4]),
         "price": (Decimal(trade["price"]), row[5]),
         "amount": (Decimal(trade["amount"]), row[6]),
-        "time": (trade["timestamp_ms"], row[7]),
+        # What was heard live has its own moment; where history knows a coarser one, what was only read has that.
+        "time": (row[7] if row[7] == trade.get("rest_timestamp_ms") else trade["timestamp_ms"], row[7]),
         "fees": (_fee_lines(trade["fees"]), _fee_lines(row[8])),
     }
     return [f"{name}: made {made}, stored {stored}" for name, (made, stored) in pairs.items() if made != stored]

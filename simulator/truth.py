@@ -46,6 +46,8 @@ class Market(Struct, kw_only=True, eq=False):
     status: str = "trading"
     """trading, halted (listed but closed) or delisted."""
     listed_ms: int = 1_577_836_800_000
+    rest_grain_ms: int = 1
+    """REST tells moments cut to so many milliseconds."""
     details: dict[str, Any] = field(default_factory=dict)
     """Whatever the dialect wants to remember of this market."""
 
@@ -150,6 +152,8 @@ class Fill(Struct, kw_only=True, eq=False, gc=False):
         """The trade as `GET /truth` tells it. Coins go by the names that `symbol` has for them."""
         market = self.market
         names = {market.base: market.symbol.partition("/")[0]}
+        grain_ms = market.rest_grain_ms
+        coarse = {"rest_timestamp_ms": self.timestamp_ms // grain_ms * grain_ms} if grain_ms > 1 else {}
         return {
             "product": "margin" if self.order.on_margin else market.product,
             "market_id": market.id,
@@ -169,6 +173,7 @@ class Fill(Struct, kw_only=True, eq=False, gc=False):
             ],
             "taker_or_maker": "maker" if self.maker else "taker",
             "timestamp_ms": self.timestamp_ms,
+            **coarse,
             "kind": self.kind,
         }
 

@@ -50,6 +50,7 @@ def _spot(base: str, called: str, quote: str, tick: Decimal, step: Decimal, pric
         tick=tick,
         step=step,
         start_price=price,
+        rest_grain_ms=1_000,
     )
 
 

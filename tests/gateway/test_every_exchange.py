@@ -15,6 +15,7 @@ from tests.gateway.played import (
     CASES,
     PLAYED,
     Ear,
+    as_read,
     collected,
     keyed,
     listening,
@@ -35,7 +36,7 @@ def test_history_is_the_truth(simulator, gateway, person):
     found, now = load(account.exchange), now_ms()
     read = {name_of(trade): shown(trade) for trade in read_history(gateway, account, key, now).values()}
     products = {product.value for product in account.products}
-    wanted = keyed(trade for trade in simulator.truth(made)["trades"] if trade["product"] in products)
+    wanted = keyed(as_read(trade for trade in simulator.truth(made)["trades"] if trade["product"] in products))
     reach = max(found.history.reach(found.history.feed_of(product, ""), account, now) for product in account.products)
     assert read.items() <= wanted.items()
     assert [name for name, row in wanted.items() if row["timestamp_ms"] > reach and name not in read] == []
