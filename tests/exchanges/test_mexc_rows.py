@@ -167,6 +167,11 @@ def test_nothing_is_guessed(name, changes):
     assert len(heard.unreadable) == 1
 
 
+@pytest.mark.parametrize(("name", "field"), [("spot-deal", "amount"), ("spot-trades", "quoteQty")])
+def test_a_sum_that_is_told_stands(name, field):
+    assert read_changed(name, **{field: "192.63"}).trades[0].cost == Decimal("192.63")
+
+
 def test_a_sum_that_is_not_told_is_price_times_amount():
     (trade,) = read_changed("spot-deal", amount="").trades
     assert trade.cost == Decimal("192.6315")
