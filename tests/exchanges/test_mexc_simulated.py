@@ -1,5 +1,7 @@
 """The module and the simulated exchange, written by different hands from the same facts, agree on the odd cases."""
 
+import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -11,8 +13,10 @@ from shared.domain.errors import AddressNotAllowed, ContractBroken, KeyRejected,
 from shared.domain.trades import Product, Trade
 from shared.domain.windows import Window
 from shared.exchanges import load
+from shared.exchanges.kit.addresses import through
 from shared.exchanges.kit.contract import Feed, Request
 from shared.gateway import Gateway
+from streamer.sockets import Socket, Way
 from tests.fixtures.simulator import SimulatorProcess
 
 MEXC = load("mexc")
@@ -146,3 +150,24 @@ def test_listen_keys_never_run_out(simulator, gateway):
     stream = next(stream for stream in MEXC.streams if stream.name == "spot")
     tickets = {customer.run(stream.prepare(customer.account))["listen_key"] for _ in range(70)}
     assert len(tickets) == 30
+
+
+@pytest.mark.parametrize("sends_pings", [True, False])
+async def test_a_socket_lives_on_only_where_no_protocol_pings_are_sent(simulator, gateway, monkeypatch, sends_pings):
+    monkeypatch.setattr("streamer.sockets._PING_SECONDS", 0.2)
+    simulator.start_trading(5)
+    (stream,) = (stream for stream in MEXC.ticker_streams if stream.name == "spot")
+    protocol = stream.protocol(await asyncio.to_thread(gateway.markets, "mexc"))
+    protocol.follow(frozenset({"BTC/USDT"}), time.time_ns() // 1_000_000)
+    heard: list[Any] = []
+
+    def hear(events: Any) -> None:
+        heard.extend(events)
+        if len(heard) >= 4:
+            socket.end("enough")
+
+    socket = Socket(protocol, hear=hear, garbled=lambda _: None, now=lambda: time.time_ns() // 1_000_000)
+    await socket.open(Way(address=through(simulator.url, "mexc", stream.url("global", {})), answers_pings=sends_pings))
+    reason = await socket.read()
+    assert stream.answers_pings is False
+    assert (reason == "enough") is not sends_pings
