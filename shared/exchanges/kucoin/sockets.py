@@ -102,11 +102,12 @@ MANNERS = Manners(
 
 def greeting_or_pong(frame: Row) -> Meaning:
     """The welcome, which tells how often to ping, and pongs; classic and unified sockets word them differently."""
-    if "welcome" in {frame.get("type"), frame.get("message")}:
+    said = (frame.get("type"), frame.get("message"))
+    if "welcome" in said:
         interval, timeout = frame.get("pingInterval"), frame.get("pingTimeout")
         if interval is None:
             return Greeted()
         return Greeted(ping_ms=_milliseconds(interval, _PING_MS), pong_ms=_milliseconds(timeout, _PONG_MS))
-    if "pong" in {frame.get("type"), frame.get("message")}:
+    if "pong" in said:
         return Pong()
     return None
