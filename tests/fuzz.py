@@ -21,10 +21,12 @@ from uuid import UUID
 from shared.domain.connections import Account, Credentials
 from shared.domain.errors import TradeSyncError
 from shared.domain.markets import Markets
+from shared.domain.tickers import Ticker
 from shared.domain.trades import Kind, Product, Side, TakerOrMaker, Trade
 from shared.domain.windows import Window
 from shared.exchanges import load, names
-from shared.exchanges.kit.contract import Answer, Exchange
+from shared.exchanges.kit.contract import Answer, Exchange, TickerHeard
+from shared.exchanges.kit.wire import decode_json
 from tests.exchanges.messages import is_rest, markets_of, own_samples, real_messages
 
 NOW = 1_795_190_400_000
@@ -55,18 +57,25 @@ def subjects(wanted: list[str]) -> list[Subject]:
     found = []
     for name in wanted or names():
         exchange = load(name)
-        samples = [sample for source in (own_samples(), real_messages()) for id_, sample in source if id_ == name]
+        samples = [
+            _exact(sample) for source in (own_samples(), real_messages()) for id_, sample in source if id_ == name
+        ]
         markets = Markets(market for sample in samples for market in markets_of(sample).all)
         account = Account(connection_id=WHO, exchange=name, products=exchange.products, mode=exchange.modes[-1])
         found.append(Subject(exchange, tuple(samples), markets, account))
     return found
 
 
+def _exact(sample: dict[str, Any]) -> dict[str, Any]:
+    """The sample as it is read from the wire: numbers with a fraction are `Decimal`."""
+    return {**sample, "raw": decode_json(json.dumps(sample["raw"]))}
+
+
 def run(count: int, seed: int = 1, wanted: list[str] | None = None) -> Counter[str]:
     """Feed so many messages. Gives how many were tried, refused, read; raises what should not have happened."""
     dice = Random(seed)
     counts: Counter[str] = Counter()
-    all_ = subjects(wanted or [])
+    all_ = [subject for subject in subjects(wanted or []) if subject.samples]
     for number in range(count):
         subject = all_[number % len(all_)]
         sample = dice.choice(subject.samples)
@@ -131,6 +140,8 @@ def _frame(dice: Random, subject: Subject, sample: dict[str, Any], counts: Count
         for event in protocol.receive(broken(dice, sample["raw"]), NOW + turn):
             for trade in getattr(event, "trades", ()):
                 check(trade)
+            if isinstance(event, TickerHeard):
+                check_price(event.ticker)
         protocol.tick(NOW + turn * 20_000)
     counts["conversations"] += 1
 
@@ -188,7 +199,7 @@ def _strange(dice: Random, value: Any) -> Any:
 
 def broken(dice: Random, raw: Any) -> str | bytes:
     """A frame: a good or spoilt message as text, cut, flipped, or something else altogether."""
-    text = json.dumps(spoilt(dice, raw) if dice.random() < 0.5 else raw, default=str)
+    text = json.dumps(spoilt(dice, raw) if dice.random() < 0.5 else raw, default=float)
     way = dice.random()
     if way < 0.2:
         return text[: dice.randrange(len(text) + 1)]
@@ -220,6 +231,13 @@ def check(trade: Trade) -> None:
     )
     if not is_whole:
         raise WrongRow(f"no whole trade: {trade!r}")
+
+
+def check_price(ticker: Ticker) -> None:
+    """Raise `WrongRow` unless its prices are finite numbers."""
+    prices = [price for price in (ticker.last, ticker.bid, ticker.ask) if price is not None]
+    if not ticker.symbol or not all(type(price) is Decimal and price.is_finite() for price in prices):
+        raise WrongRow(f"no price: {ticker!r}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from tests.exchanges.messages import heard_in, own_samples
 from tests.fuzz import WrongRow, broken, check, run, spoilt, subjects
 
 
-@pytest.mark.parametrize("exchange", names())
+@pytest.mark.parametrize("exchange", sorted({name for name, _ in own_samples()}))
 def test_spoilt_messages_neither_crash_a_reader_nor_become_trades(exchange):
     counts = run(2_500, seed=7, wanted=[exchange])
     assert counts["tried"] == 2_500

@@ -134,6 +134,7 @@ def test_a_fill_without_its_moment_is_provisional_and_history_is_asked():
     assert (heard.trades[0].timestamp_ms, heard.trades[0].provisional) == (NOW + 40, True)
     assert stream.deadline <= NOW + 2_000
     assert [type(event) for event in stream.tick(stream.deadline)] == [HistoryDue]
+    assert KRAKEN.read_stream(message, MARKETS, None).trades == ()  # read again later it has no moment at all
 
 
 def test_a_message_that_does_not_come_breaks_the_socket_at_a_heartbeat():

@@ -142,6 +142,12 @@ def truth(row: Row, name: str) -> bool:
     return value
 
 
+def word(row: Row, name: str) -> str:
+    """A text that is compared with known ones, empty where the field is none: whatever comes, it is merely unknown."""
+    value = row.get(name)
+    return value if isinstance(value, str) else ""
+
+
 def row_of(value: Any, what: str) -> Row:
     """A JSON object, or `UnreadableRow` naming what should have been one."""
     if not isinstance(value, Mapping):

@@ -34,7 +34,6 @@ from shared.exchanges.kit.reading import fee_lines, read_each, side
 from shared.exchanges.kraken.names import coin, market_of_pair, market_on_socket
 
 TXID = "txid"  # where a row of history keeps the key that it was filed under
-UNTOLD_MS = 0  # the moment of a fill that the socket told without one
 _ROLES = {"m": TakerOrMaker.MAKER, "t": TakerOrMaker.TAKER}
 # What else happens to orders (docs, Executions: exec_type), and is no fill.
 _NO_FILLS = frozenset(
@@ -72,10 +71,11 @@ def _role(row: Row) -> TakerOrMaker | None:
     return TakerOrMaker.MAKER if truth(row, "maker") else TakerOrMaker.TAKER
 
 
-def trade_from_execution(row: Row, markets: Markets) -> Trade | None:
+def trade_from_execution(row: Row, markets: Markets, now: int | None = None) -> Trade | None:
     """The trade of one row of the socket, None for what else happens to an order.
 
-    A row without its fee or its moment is provisional: history tells them.
+    A row without its fee or its moment is provisional: history tells them. Until then it happened when it was heard,
+    `now`; a row that is read again later has no such moment, and cannot be read.
     """
     if row.get("exec_type") != "trade":
         choice(row, "exec_type", dict.fromkeys(_NO_FILLS))
@@ -83,7 +83,7 @@ def trade_from_execution(row: Row, markets: Markets) -> Trade | None:
     market = market_on_socket(markets, text(row, "symbol"))
     price, amount = positive(row, "last_price"), positive(row, "last_qty")
     told_cost = optional_decimal(row, "cost")
-    has_moment = optional_text(row, "timestamp") is not None
+    untimed = now if optional_text(row, "timestamp") is None else None
     is_margin = row.get("margin") is True or row.get("position_status") is not None
     return Trade(
         symbol=market.symbol,
@@ -99,9 +99,9 @@ def trade_from_execution(row: Row, markets: Markets) -> Trade | None:
         cost=exact_product(price, amount) if told_cost is None else told_cost,
         fees=_fees(row),
         taker_or_maker=None if row.get("liquidity_ind") is None else choice(row, "liquidity_ind", _ROLES),
-        timestamp_ms=instant(row, "timestamp") if has_moment else UNTOLD_MS,
+        timestamp_ms=instant(row, "timestamp") if untimed is None else untimed,
         kind=Kind.LIQUIDATION if row.get("liquidated") is True else Kind.TRADE,
-        provisional=row.get("fees") is None or not has_moment,
+        provisional=row.get("fees") is None or untimed is not None,
         raw=row,
     )
 
@@ -116,14 +116,14 @@ def _fees(row: Row) -> tuple[Fee, ...]:
     return fee_lines(*((amount, name) for name, amount in sums.items()))
 
 
-def read_stream(message: Any, markets: Markets, product: Product | None) -> Heard:
+def read_stream(message: Any, markets: Markets, product: Product | None, now: int | None = None) -> Heard:
     """The trades of one frame of the private socket; a snapshot holds orders among them. Other frames hold none."""
     del product
     frame = row_of(message, "the message")
     if frame.get("channel") != "executions":
         return Heard()
     rows = rows_of(frame.get("data"), "'data'")
-    trades, unreadable = read_each(rows, partial(trade_from_execution, markets=markets), "the execution")
+    trades, unreadable = read_each(rows, partial(trade_from_execution, markets=markets, now=now), "the execution")
     return Heard(trades=trades, unreadable=unreadable)
 
 

@@ -9,12 +9,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from msgspec.structs import replace
-
 from shared.domain.connections import Account
 from shared.domain.errors import ContractBroken
 from shared.domain.markets import Markets
-from shared.domain.trades import Trade
 from shared.exchanges.kit.contract import Broken, Frame, Heard, Request, Steps, Stream, Ticket
 from shared.exchanges.kit.fields import row_of, whole
 from shared.exchanges.kit.numbering import Numbering
@@ -22,7 +19,7 @@ from shared.exchanges.kit.private_socket import PrivateSocket
 from shared.exchanges.kit.talk import Answered, Ends, Meaning, PrivateTalk, Step, Told, Turn
 from shared.exchanges.kraken.history import feed_of, feeds
 from shared.exchanges.kraken.rest import CONNECTS, TOKEN
-from shared.exchanges.kraken.rows import UNTOLD_MS, read_stream
+from shared.exchanges.kraken.rows import read_stream
 from shared.exchanges.kraken.talk import MANNERS, error_in, request, sign_of_life
 
 _SUBSCRIBE = "executions"
@@ -60,13 +57,7 @@ def _meaning(message: Any, turn: Turn) -> Meaning:
 
 
 def _read(message: Any, markets: Markets, turn: Turn) -> Heard:
-    heard = read_stream(message, markets, None)
-    return replace(heard, trades=tuple(_timed(trade, turn.now) for trade in heard.trades))
-
-
-def _timed(trade: Trade, now: int) -> Trade:
-    """A fill without its moment happened about when it was heard; history tells the moment."""
-    return replace(trade, timestamp_ms=now) if trade.timestamp_ms == UNTOLD_MS else trade
+    return read_stream(message, markets, None, turn.now)
 
 
 def _address(region: str, ticket: Ticket) -> str:

@@ -12,7 +12,7 @@ from shared.domain.markets import Markets
 from shared.domain.tickers import Ticker
 from shared.domain.trades import Product
 from shared.exchanges.kit.contract import Frame, TickerStream, Ticket
-from shared.exchanges.kit.fields import Row, instant, optional_decimal, optional_text, row_of, rows_of, text
+from shared.exchanges.kit.fields import Row, instant, optional_decimal, optional_text, row_of, rows_of, text, word
 from shared.exchanges.kit.price_socket import PriceSocket
 from shared.exchanges.kit.talk import Answered, Asked, Meaning, PriceTalk, Told
 from shared.exchanges.kraken.names import market_on_socket, socket_symbol
@@ -30,7 +30,7 @@ def _meaning(message: Any) -> Meaning:
     frame = row_of(message, "the message")
     if frame.get("channel") == _CHANNEL:
         return Told()
-    if frame.get("method") not in {"subscribe", "unsubscribe"}:
+    if word(frame, "method") not in {"subscribe", "unsubscribe"}:
         return sign_of_life(frame)
     result = frame.get("result")
     named = result.get("symbol") if isinstance(result, dict) else frame.get("symbol")

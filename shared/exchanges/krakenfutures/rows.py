@@ -27,6 +27,7 @@ from shared.exchanges.kit.fields import (
     rows_of,
     text,
     truth,
+    word,
 )
 from shared.exchanges.kit.identity import identity
 from shared.exchanges.kit.numbers import product as exact_product
@@ -175,7 +176,7 @@ def _trade(told: _Told, market: Market, raw: Row) -> Trade:
 def read_stream(message: Any, markets: Markets, product: Product | None) -> Heard:
     """The trades of one frame of the private socket: new fills, or the last ones. Other frames hold none."""
     frame = row_of(message, "the message")
-    if frame.get("feed") not in {"fills", "fills_snapshot"} or "event" in frame:
+    if word(frame, "feed") not in {"fills", "fills_snapshot"} or "event" in frame:
         return Heard()
     return _read(frame.get("fills"), trade_from_fill, markets, product, "the fill")
 

@@ -6,7 +6,7 @@ Docs, Futures WebSocket, read 2026-11.
 from typing import Any
 
 from shared.exchanges.kit.contract import Frame, Ticket
-from shared.exchanges.kit.fields import Row
+from shared.exchanges.kit.fields import Row, word
 from shared.exchanges.kit.talk import Answered, Manners, Meaning, Pong
 from shared.exchanges.kit.wire import encode_json
 from shared.exchanges.krakenfutures.rest import host
@@ -34,7 +34,7 @@ MANNERS = Manners(ping=_ping, ping_ms=10_000, pong_ms=10_000, messages=(50, 1_00
 
 def sign_of_life(frame: Row) -> Meaning:
     """What a pong means, or a refusal, which does not say what it refuses."""
-    event = frame.get("event")
+    event = word(frame, "event")
     if event == "pong":
         return Pong()
     if event in {"alert", "error", "subscribed_failed"}:

@@ -11,7 +11,7 @@ from shared.domain.markets import Markets
 from shared.domain.tickers import Ticker
 from shared.domain.trades import Product
 from shared.exchanges.kit.contract import Frame, TickerStream
-from shared.exchanges.kit.fields import millis, optional_decimal, optional_text, row_of, text
+from shared.exchanges.kit.fields import millis, optional_decimal, optional_text, row_of, text, word
 from shared.exchanges.kit.price_socket import PriceSocket
 from shared.exchanges.kit.talk import Answered, Asked, Meaning, PriceTalk, Told
 from shared.exchanges.krakenfutures.rest import CONNECTS
@@ -30,7 +30,7 @@ def _meaning(message: Any) -> Meaning:
     frame = row_of(message, "the message")
     if frame.get("feed") == _FEED and "event" not in frame:
         return Told()
-    if frame.get("event") not in {"subscribed", "unsubscribed"}:
+    if word(frame, "event") not in {"subscribed", "unsubscribed"}:
         return sign_of_life(frame)
     named = frame.get("product_ids")
     return Answered(str(named[0]) if isinstance(named, list) and len(named) == 1 else "")

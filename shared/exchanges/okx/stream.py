@@ -23,7 +23,7 @@ from shared.domain.errors import (
 )
 from shared.domain.markets import Markets
 from shared.exchanges.kit.contract import Closing, Due, Feed, Frame, Heard, Pool, Stream, Ticket
-from shared.exchanges.kit.fields import Row, optional_decimal, optional_text, row_of
+from shared.exchanges.kit.fields import Row, optional_decimal, optional_text, row_of, word
 from shared.exchanges.kit.numbers import total
 from shared.exchanges.kit.private_socket import PrivateSocket
 from shared.exchanges.kit.signing import hmac_base64
@@ -100,8 +100,8 @@ def meaning_of(message: Any, now: int) -> Meaning:
     if message == _PONG:
         return Pong()
     frame = row_of(message, "the message")
-    event, code = frame.get("event"), str(frame.get("code") or "0")
-    if event is None and "data" in frame:
+    event, code = word(frame, "event"), str(frame.get("code") or "0")
+    if "event" not in frame and "data" in frame:
         return Told()
     if event == "channel-conn-count-error":
         return Answered("subscribe", ExchangeUnavailable("The account has too many sockets open at the exchange."))
@@ -109,7 +109,7 @@ def meaning_of(message: Any, now: int) -> Meaning:
         return Ends(Closing("the exchange upgrades this socket's server")) if code == _UPGRADE else None
     if event == "error" or (event == "login" and code != "0"):
         return Answered(error=_error_of(code, str(frame.get("msg") or ""), now))
-    return Answered(str(event)) if event in {"login", "subscribe", "unsubscribe"} else None
+    return Answered(event) if event in {"login", "subscribe", "unsubscribe"} else None
 
 
 def _error_of(code: str, said: str, now: int) -> TradeSyncError:
@@ -135,7 +135,7 @@ def _read(message: Any, markets: Markets, turn: Turn) -> Heard:
 
 
 def _is_wanted(raw: Any) -> bool:
-    return not (isinstance(raw, dict) and raw.get("instType") in _NOT_READ)
+    return not (isinstance(raw, dict) and word(raw, "instType") in _NOT_READ)
 
 
 def _missed(row: Row, markets: Markets, filled_before: dict[str, Decimal]) -> Due | None:
@@ -145,7 +145,7 @@ def _missed(row: Row, markets: Markets, filled_before: dict[str, Decimal]) -> Du
         if order_id is None or filled is None:
             return None
         before = filled_before.pop(order_id, filled)
-        if row.get("state") not in _DONE:
+        if word(row, "state") not in _DONE:
             filled_before[order_id] = max(filled, before)
         latest = optional_decimal(row, "fillSz") or Decimal(0)
         if total(filled, before.copy_negate()) <= latest:
