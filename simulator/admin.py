@@ -9,6 +9,7 @@ from typing import Any
 from simulator.dialect import OrderFilled
 from simulator.exchange import Exchange, Replay
 from simulator.http import MalformedRequest, Request, Response, answer
+from simulator.trading import deposit
 from simulator.truth import Account, Fee, Market
 from simulator.weather import MEANING, NAMES
 from simulator.world import World
@@ -173,6 +174,23 @@ def _trade(world: World, asked: _Asked) -> Any:
         done += len(fills)
         made += fills if count <= 10_000 else []
     return {"trades": made, "count": len(made) or done}
+
+
+def _deposit(world: World, asked: _Asked) -> Any:
+    """Money comes in (negative: goes out); without a `wallet` it is that of the account's first product."""
+    account = asked.account()
+    exchange = world.exchanges[account.exchange]
+    wallet = asked.get("wallet") or exchange.dialect.wallet(account, account.products[0])
+    called = {name: coin for coin, name in exchange.names().items()}
+    asset = called.get(asked.need("asset"), asked.need("asset"))
+    amount = asked.decimal("amount") or Decimal(0)
+    held = account.wallets.get(wallet, {}).get(asset)
+    if wallet not in account.wallets:
+        raise Mistaken(f"{account.name} has no wallet {wallet!r}; it has {', '.join(account.wallets)}")
+    if not amount or -amount > (held.free if held else 0):
+        raise Mistaken(f"'amount' must not be 0, nor take more than is there, not {asked.get('amount')!r}")
+    exchange.dialect.publish(account, [deposit(account, wallet, asset, amount, exchange.now_ms())])
+    return account.as_truth(exchange.names())["deposits"][-1]
 
 
 def _fees(asked: _Asked, wanted: dict[str, Any]) -> tuple[Fee, ...] | None:
@@ -428,6 +446,7 @@ _HANDLERS: dict[tuple[str, str], Callable[[World, _Asked], Any]] = {
     ("PATCH", "/accounts"): _change_account,
     ("GET", "/truth"): _truth,
     ("POST", "/trades"): _trade,
+    ("POST", "/deposits"): _deposit,
     ("POST", "/trading"): _trading,
     ("GET", "/weather"): _see_weather,
     ("POST", "/weather"): _make_weather,

@@ -202,7 +202,7 @@ class Trader:
             timestamp_ms=now_ms,
             visible_ms=now_ms + self.exchange.weather.late_ms(account.uid),
             kind=order.kind,
-            realized=self._settle(moves, market, side, size, amount, price, cost),
+            realized=self._settle(moves, market, side, size, amount, price, cost, now_ms),
             filled=order.filled,
             filled_cost=order.cost,
         )
@@ -215,15 +215,23 @@ class Trader:
         return OrderFilled(fill)
 
     def _settle(
-        self, moves: "Moves", market: Market, side: str, size: Decimal, amount: Decimal, price: Decimal, cost: Decimal
+        self,
+        moves: "Moves",
+        market: Market,
+        side: str,
+        size: Decimal,
+        amount: Decimal,
+        price: Decimal,
+        cost: Decimal,
+        now_ms: int,
     ) -> Decimal:
         """Moves the coins of a spot trade, or the position of a contract; the profit that a contract realised."""
         account = moves.account
         wallet = self.dialect.wallet(account, market.product)
         if market.product == SPOT:
             sign = 1 if side == "buy" else -1
-            moves.pay(wallet, market.base, sign * amount, None)
-            moves.pay(wallet, market.quote, -sign * cost, None)
+            moves.pay(wallet, market.base, sign * amount, now_ms)
+            moves.pay(wallet, market.quote, -sign * cost, now_ms)
             return ZERO
         signed = size if side == "buy" else -size
         position = account.positions.setdefault(market.key, Position())
@@ -244,7 +252,7 @@ class Trader:
                 position.entry = price
         profit = profit.quantize(Decimal("0.00000001"), ROUND_DOWN)
         if profit:
-            moves.pay(wallet, market.settle, profit, None)
+            moves.pay(wallet, market.settle, profit, now_ms)
         return profit
 
     def _lock(self, moves: "Moves", order: Order) -> None:
@@ -325,6 +333,14 @@ def _stake(order: Order, size: Decimal) -> tuple[str, Decimal]:
     return (market.quote, size * order.price) if order.side == "buy" else (market.base, size)
 
 
+def deposit(account: Account, wallet: str, asset: str, amount: Decimal, now_ms: int) -> BalanceMoved:
+    """Pays `amount` in; negative: out."""
+    held = account.holding(wallet, asset)
+    held.free += amount
+    account.deposits.append((now_ms, wallet, asset, amount))
+    return BalanceMoved(wallet, {asset: (held.free, held.locked, amount)}, now_ms, "deposit")
+
+
 class Moves:
     """What one order does to an account's wallets, collected so that it is told once."""
 
@@ -333,11 +349,11 @@ class Moves:
         self._changed: dict[str, dict[str, Decimal]] = {}
         self._deposits: list[BalanceMoved] = []
 
-    def pay(self, wallet: str, asset: str, amount: Decimal, now_ms: int | None) -> None:
+    def pay(self, wallet: str, asset: str, amount: Decimal, now_ms: int) -> None:
         """Adds `amount` (negative: takes it); nobody here ever falls below zero: the missing is paid in first."""
         held = self.account.holding(wallet, asset)
         if held.free + amount < 0:
-            self._pay_in(wallet, asset, -amount * 100, now_ms or 0)
+            self._deposits.append(deposit(self.account, wallet, asset, -amount * 100, now_ms))
         held.free += amount
         changed = self._changed.setdefault(wallet, {})
         changed[asset] = changed.get(asset, ZERO) + amount
@@ -346,16 +362,10 @@ class Moves:
         """Moves `amount` from free to locked (negative: back)."""
         held = self.account.holding(wallet, asset)
         if held.free < amount:
-            self._pay_in(wallet, asset, amount * 100, now_ms)
+            self._deposits.append(deposit(self.account, wallet, asset, amount * 100, now_ms))
         held.free -= amount
         held.locked += amount
         self._changed.setdefault(wallet, {}).setdefault(asset, ZERO)
-
-    def _pay_in(self, wallet: str, asset: str, amount: Decimal, now_ms: int) -> None:
-        held = self.account.holding(wallet, asset)
-        held.free += amount
-        self.account.deposits.append((now_ms, wallet, asset, amount))
-        self._deposits.append(BalanceMoved(wallet, {asset: (held.free, held.locked, amount)}, now_ms, "deposit"))
 
     def told(self, now_ms: int) -> list[Event]:
         """The balance events of everything since it began."""

@@ -230,7 +230,7 @@ class Account(Struct, kw_only=True, eq=False):
     wallets: dict[str, dict[str, Holding]] = field(default_factory=dict)
     positions: dict[tuple[str, str], Position] = field(default_factory=dict)
     deposits: list[tuple[int, str, str, Decimal]] = field(default_factory=list)
-    """What was paid in: time, wallet, asset, amount. Wallets are these plus all fills."""
+    """What was paid in (negative: out): time, wallet, asset, amount. Wallets are these plus all fills."""
 
     def refusal_of_key(self, now_ms: int, address: str) -> str | None:
         """Why the key may not be used at all: revoked, expired, address, frozen; None when it may."""

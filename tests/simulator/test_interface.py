@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,30 @@ def test_an_ordered_trade_is_as_it_was_ordered(simulator: SimulatorProcess) -> N
     assert simulator.truth(account)["trades"] == made
 
 
+def test_money_comes_and_goes_as_it_was_ordered(simulator: SimulatorProcess) -> None:
+    account = simulator.account("binance")
+
+    def held() -> tuple[Decimal, Decimal]:
+        found = {(row["wallet"], row["asset"]): Decimal(row["free"]) for row in simulator.truth(account)["balances"]}
+        return found["spot", "BTC"], found["funding", "USDT"]
+
+    coins, dollars = held()
+    simulator.deposit(account, "BTC", "0.25")
+    simulator.deposit(account, "USDT", "-5", wallet="funding")
+    assert held() == (coins + Decimal("0.25"), dollars - 5)
+    last = [(row["wallet"], row["asset"], row["amount"]) for row in simulator.truth(account)["deposits"][-2:]]
+    assert last == [("spot", "BTC", "0.25"), ("funding", "USDT", "-5")]
+
+
+def test_every_deposit_has_its_moment(simulator: SimulatorProcess) -> None:
+    account = simulator.account("binance", products=["spot"])
+    order = {"market_id": "BTCUSDT", "side": "buy", "size": "40", "price": "60000"}
+    simulator.trade(account, **order)
+    (trade,), truth = simulator.truth(account)["trades"], simulator.truth(account)
+    assert truth["deposits"][-1]["asset"] == "USDT"
+    assert truth["deposits"][-1]["timestamp_ms"] == trade["timestamp_ms"]
+
+
 def test_a_raw_answer_is_said_verbatim_once(simulator: SimulatorProcess) -> None:
     account = simulator.account("binance")
     simulator.replay_over_rest("binance", "/api/v3/myTrades", '[{"a" : 1.50}]', account=account["name"])
@@ -121,6 +146,7 @@ def test_time_can_run_faster_and_honest_clients_are_still_believed(simulator: Si
         ("POST", "/accounts", {"exchange": "binance", "history": "many"}, "must be a number"),
         ("POST", "/trades", {"account": "nobody"}, "no account 'nobody'"),
         ("GET", "/truth", {"account": "nobody"}, "no account 'nobody'"),
+        ("POST", "/deposits", {"account": "nobody"}, "no account 'nobody'"),
         ("POST", "/trading", {"rate": -1}, "trades per second"),
         ("POST", "/keys/nobody/revoke", {}, "no account 'nobody'"),
         ("POST", "/keys/nobody/sing", {}, "a key can be told to"),
@@ -133,6 +159,21 @@ def test_a_mistake_is_answered_with_a_sentence(
 ) -> None:
     with pytest.raises(SimulatorSaysNo, match=sentence):
         simulator.ask(method, path, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, "'asset' is missing"),
+        ({"asset": "BTC"}, "must not be 0"),
+        ({"asset": "BTC", "amount": "-100000"}, "nor take more than is there"),
+        ({"asset": "BTC", "amount": "1", "wallet": "sock"}, "no wallet 'sock'"),
+    ],
+)
+def test_a_wrong_deposit_is_refused(simulator: SimulatorProcess, options: dict[str, Any], sentence: str) -> None:
+    account = simulator.account("binance")
+    with pytest.raises(SimulatorSaysNo, match=sentence):
+        simulator.ask("POST", "/deposits", account=account["name"], **options)
 
 
 def test_an_unknown_market_is_a_mistake(simulator: SimulatorProcess) -> None:
