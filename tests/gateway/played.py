@@ -92,6 +92,13 @@ def name_of(trade):
     return trade.product, trade.market_id, trade.exchange_trade_id, trade.side.value
 
 
+def name_among(wanted, trade):
+    """The same where a socket said it: a provisional trade may go by another id; its identity holds the true one."""
+    ids = [trade.exchange_trade_id, *(trade.identity.split(":") if trade.provisional else ())]
+    names = [(trade.product, trade.market_id, one, trade.side.value) for one in ids]
+    return next((name for name in names if name in wanted), names[0])
+
+
 def now_ms():
     return time.time_ns() // 1_000_000
 

@@ -19,6 +19,7 @@ from tests.gateway.played import (
     collected,
     keyed,
     listening,
+    name_among,
     name_of,
     now_ms,
     priced,
@@ -80,7 +81,7 @@ async def test_each_trade_is_heard_once_and_as_it_happened(simulator, gateway, p
     assert [row for event in events if isinstance(event, TradesHeard) for row in event.unreadable] == []
     heard = trades_of(events)
     assert len({trade.identity for trade in heard}) == len(heard)
-    read = {name_of(trade): trade for trade in heard}
+    read = {name_among(wanted, trade): trade for trade in heard}
     feed_of = load(account.exchange).history.feed_of
     due = told_to_read(events, account)
     # Where a socket only says that something filled, it must say so of every feed that has a fill.
