@@ -60,7 +60,7 @@ class Client:
         params = {name: self.apiKey if value == OwnKey() else value for name, value in given.items()}
         try:
             if endpoint.section:
-                self.request(endpoint.name, [endpoint.section], endpoint.method, params)
+                self.request(endpoint.name, endpoint.section.split(), endpoint.method, params)
             else:
                 getattr(self, endpoint.name)(params)
         finally:

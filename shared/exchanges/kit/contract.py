@@ -50,7 +50,7 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     `signed` says whether it needs a key. `path` may hold `{name}` where a parameter stands inside the path.
     `also` names further pools that each call draws one unit from, as where an exchange counts all calls of an
     address beside the calls of an account. `section` is for a call that ccxt has no method for: the part of its
-    interface by whose rules ccxt signs it; `name` is then the path there.
+    interface by whose rules ccxt signs it (its words apart, `contract private`); `name` is then the path there.
     """
 
     name: str
