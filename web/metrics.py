@@ -77,6 +77,12 @@ class _Figures(Collector):
         yield _pairs(
             "tradesync_quarantined", "Messages in quarantine, unresolved", ("exchange", "source"), counts.quarantined
         )
+        unexplained = GaugeMetricFamily(
+            "tradesync_unexplained_changes", "Changes of balances that nothing explains yet", labels=["exchange"]
+        )
+        for exchange, number in sorted(counts.unexplained.items()):
+            unexplained.add_metric([exchange], number)
+        yield unexplained
         yield GaugeMetricFamily(
             "tradesync_queue_oldest_seconds", "Age of the oldest queued job", value=counts.oldest_queued_seconds
         )

@@ -1,8 +1,8 @@
 """Holds the balances of spot wallets against the trades: what a change of a balance does not explain is a trade lost.
 
-After each reading of the wallets, those readings are judged whose time REST has proven meanwhile. A stretch that
-nothing explains is put on record, read again soon and again, and closes itself when something explains it. It is the
-detector for what nobody foresaw.
+After each reading of the wallets, those readings are judged that are old enough for the stream and REST to have told
+of what happened before them. A stretch that nothing explains is put on record, read again soon and again, and closes
+itself when something explains it. It is the detector for what nobody foresaw.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,11 @@ from workers.desk import Desk
 
 # What is judged again after each reading: a row that vanished is found in this time, and older ones by an audit.
 _LOOK_BACK_MS = 2 * 3_600_000
-_REREADS_MS = (0, 60_000, 300_000, 900_000, 3_600_000)  # pauses between rereads of one gap; then daily
+_REREADS_MS = (0, 15_000, 60_000, 300_000, 900_000, 3_600_000)  # pauses between rereads of one gap; then daily
 _DAY_MS = 86_400_000
+# A trade is known so long after it happened, by the stream or over REST. Quiet markets are proven much later: what
+# the ledger misses there is read at once instead.
+_SETTLED_MS = 20_000
 _MARGIN_MS = 60_000  # of a stretch that is read again
 
 log = get_log()
@@ -50,9 +53,10 @@ def check(
 ) -> Mapping[str, int]:
     """Judge what can be judged, look again at what is open. Gives what was found, for the job's story."""
     with borrow(desk.pool) as db, db.transaction():
-        opened = _judge(db, connection.id, _proven_until(db, connection.id))
-        still = ledger.gaps(db, connection.id)
         now_ms = desk.now_ms()
+        settled_ms = now_ms + desk.gateway.clock_offset_ms(exchange.id, connection.region) - _SETTLED_MS
+        opened = _judge(db, connection.id, settled_ms) if _is_read(db, connection.id) else 0
+        still = ledger.gaps(db, connection.id)
         ripe = [gap for gap in still if _is_ripe(gap, now_ms)]
     if ripe:
         _look_again(desk, exchange, connection, account, key, ripe)
@@ -80,17 +84,15 @@ def audit(db: Db, connection_id: UUID, since_ms: int) -> int:
     return opened
 
 
-def _judge(db: Db, connection_id: UUID, proven_until: int | None) -> int:
-    """Judge the readings whose time is proven, then hold the recent stretches against the trades. New gaps."""
-    if proven_until is None:
-        return 0
+def _judge(db: Db, connection_id: UUID, settled_ms: int) -> int:
+    """Judge the readings that are old enough, then hold the recent stretches against the trades. New gaps."""
     opened = 0
-    for read_ms, wallets in ledger.take_readings(db, connection_id, proven_until - SLACK_MS):
+    for read_ms, wallets in ledger.take_readings(db, connection_id, settled_ms):
         for wallet, totals in wallets.items():
             opened += _judge_wallet(db, connection_id, wallet, totals, read_ms)
         ledger.note_judged(db, connection_id, read_ms)
     _join(db, connection_id)
-    return opened + audit(db, connection_id, (proven_until or 0) - _LOOK_BACK_MS)
+    return opened + audit(db, connection_id, settled_ms - _LOOK_BACK_MS)
 
 
 def _judge_wallet(db: Db, connection_id: UUID, wallet: str, totals: Mapping[str, Decimal], read_ms: int) -> int:
@@ -202,13 +204,8 @@ def _ask_movements(
         ledger.add_movements(db, connection.id, kept)
 
 
-def _proven_until(db: Db, connection_id: UUID) -> int | None:
-    """Up to when REST has shown all spot trades: the oldest edge of the feeds that are read."""
-    edges = [
-        record.covered.edge
-        for record in feeds.feeds_of(db, connection_id)
-        if record.feed.product is Product.SPOT and not record.is_sweep
-    ]
-    if not edges or any(edge is None for edge in edges):
-        return None
-    return min(edge for edge in edges if edge is not None)
+def _is_read(db: Db, connection_id: UUID) -> bool:
+    """Whether every spot market that is known to have traded has been read at least to some edge."""
+    spot = [record for record in feeds.feeds_of(db, connection_id) if record.feed.product is Product.SPOT]
+    read = [record for record in spot if not record.is_sweep]
+    return bool(spot) and all(record.covered.edge is not None for record in read)

@@ -28,6 +28,7 @@ class Counts(Struct, frozen=True, kw_only=True):
     quarantined: Mapping[tuple[str, str], int]  # (exchange, source), unresolved
     oldest_queued_seconds: float
     overdue_seconds: float
+    unexplained: Mapping[str, int]  # changes of balances that nothing explains yet, by exchange
     trades: int  # an estimate from the planner's statistics
 
 
@@ -109,6 +110,15 @@ def counts(db: Db) -> Counts:
         streams=streams,
         jobs=jobs,
         quarantined=quarantined,
+        unexplained=dict(
+            db.execute(
+                """
+                SELECT c.exchange_name, count(*) FROM balance_gaps g
+                JOIN user_exchange_connections c ON c.id = g.connection_id
+                WHERE g.closed_at IS NULL AND c.removed_at IS NULL GROUP BY 1
+                """
+            ).fetchall()
+        ),
         oldest_queued_seconds=row[0],
         overdue_seconds=row[1],
         trades=row[2],
