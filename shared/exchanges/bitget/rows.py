@@ -206,6 +206,8 @@ def read_stream(message: Any, markets: Markets, product: Product | None) -> Hear
     if message == "pong":
         return Heard()
     frame = row_of(message, "the message")
+    if "arg" not in frame and not _MARKS.isdisjoint(frame):  # a row that was kept alone
+        frame = {"arg": {"channel": "fill"}, "data": [frame]}
     if "arg" not in frame or "data" not in frame:
         return Heard()
     subscription = row_of(frame["arg"], "'arg'")
