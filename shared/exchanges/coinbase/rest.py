@@ -1,0 +1,113 @@
+"""REST: which calls are made, how often they may be, and what their errors mean.
+
+The HTTP status decides: a wrong key is a 401 in plain text, a missing permission a 403 in JSON, a 403 in plain text
+means the address. Docs: https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/rest-api, read 2026-11.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.domain.connections import Account
+from shared.domain.errors import (
+    AddressNotAllowed,
+    ContractBroken,
+    ExchangeUnavailable,
+    KeyRejected,
+    PermissionMissing,
+    RegionNotAllowed,
+    TradeSyncError,
+)
+from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
+from shared.exchanges.kit.trouble import Refusals, is_page, pause, refusal, unavailable, whole_header
+
+POOLS = (
+    Pool(name="public", scope="address", capacity=10, per_ms=1_000),
+    Pool(name="private", scope="account", capacity=30, per_ms=1_000),
+)
+
+
+def _signed(name: str, path: str) -> Endpoint:
+    return Endpoint(name=name, method="GET", path=path, pool="private", weight=1)
+
+
+def _public(name: str, path: str) -> Endpoint:
+    return Endpoint(name=name, method="GET", path=path, pool="public", weight=1, signed=False)
+
+
+FILLS = _signed("v3PrivateGetBrokerageOrdersHistoricalFills", "/api/v3/brokerage/orders/historical/fills")
+ACCOUNTS = _signed("v3PrivateGetBrokerageAccounts", "/api/v3/brokerage/accounts")
+KEY = _signed("v3PrivateGetBrokerageKeyPermissions", "/api/v3/brokerage/key_permissions")
+CLOCK = _public("v3PublicGetBrokerageTime", "/api/v3/brokerage/time")
+MARKETS = _public("v3PublicGetBrokerageMarketProducts", "/api/v3/brokerage/market/products")
+ENDPOINTS = (FILLS, ACCOUNTS, KEY, CLOCK, MARKETS)
+
+
+def ccxt_config(account: Account | None) -> Mapping[str, Any]:
+    """What ccxt is told: markets need none of the three lists of currencies that it would load for them."""
+    del account
+    return {"has": {"fetchCurrencies": False}}
+
+
+def read_clock(data: Any) -> int:
+    """The exchange's time in epoch ms. Raises `ContractBroken` when it is not told."""
+    moment = str(data.get("epochMillis")) if isinstance(data, Mapping) else ""
+    if not (moment.isascii() and moment.isdigit()):
+        raise ContractBroken("The exchange does not tell its time.")
+    return int(moment)
+
+
+def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, ...]:
+    """What the headers say is left of the second; more than the documented size does not count."""
+    remaining = whole_header(headers, "x-ratelimit-remaining")
+    if remaining is None:
+        return ()
+    capacity = next(pool.capacity for pool in POOLS if pool.name == endpoint.pool)
+    return (PoolUse(pool=endpoint.pool, remaining=min(float(remaining), capacity)),)
+
+
+_SHORT_PAUSE_MS = 1_000
+_COUNTRY_WORDS = ("country", "region", "jurisdiction", "restricted location")
+_PERMISSION = "The API key lacks the permission to view its portfolio; allow 'View' at the exchange."
+_REFUSALS: Refusals = {
+    "PERMISSION_DENIED": (PermissionMissing, _PERMISSION),
+    "INVALID_ARGUMENT": (ContractBroken, "The exchange does not accept a parameter"),
+    "NOT_FOUND": (ContractBroken, "The exchange does not know this path"),
+}
+KEY_REJECTED = (
+    "The exchange does not accept this API key: it may be mistyped, revoked or expired, its secret may belong to "
+    "another key, or this machine's clock is more than two minutes off."
+)
+
+
+def error_of(
+    status: int, headers: Mapping[str, str], body: Any, endpoint: Endpoint, now_ms: int
+) -> TradeSyncError | None:
+    """Our error for an answer, None for a good one."""
+    if status == 429:
+        return pause(
+            "The exchange says that it was asked too often.",
+            headers,
+            now_ms,
+            floor_ms=_SHORT_PAUSE_MS,
+            scope="account" if endpoint.signed else "address",
+        )
+    if status == 401:
+        return KeyRejected(KEY_REJECTED)
+    if status == 403:
+        return _forbidden(body)
+    trouble = unavailable(status, body)
+    if trouble is None and status >= 400:
+        said = body if isinstance(body, Mapping) else {}
+        return refusal(str(said.get("error", status)), str(said.get("message", "")), _REFUSALS, path=endpoint.path)
+    return trouble
+
+
+def _forbidden(body: Any) -> TradeSyncError:
+    if not is_page(body):
+        return PermissionMissing(_PERMISSION)
+    page = (body.decode(errors="replace") if isinstance(body, bytes) else str(body)).strip().lower()
+    if any(word in page for word in _COUNTRY_WORDS):
+        return RegionNotAllowed("The exchange does not serve the country of this server's address.")
+    if page.startswith("<"):
+        return ExchangeUnavailable("The network before the exchange turns this server away.")
+    return AddressNotAllowed("The API key's IP allowlist does not hold this server's address; add it at the exchange.")
