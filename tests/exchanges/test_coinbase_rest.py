@@ -49,11 +49,12 @@ def read(data: Any, cursor: Any = None) -> Any:
 def converse(steps: Any, *answers: Any) -> tuple[Any, list[Request]]:
     """Drives a conversation with these answers."""
     asked = [next(steps)]
-    try:
-        for answer in answers:
-            asked.append(steps.send(Answer(answer)))
-    except StopIteration as end:
-        return end.value, asked
+    for answer in answers:
+        try:
+            request = steps.send(Answer(answer))
+        except StopIteration as end:
+            return end.value, asked
+        asked.append(request)
     raise AssertionError(f"it wants more: {asked[-1]}")
 
 
