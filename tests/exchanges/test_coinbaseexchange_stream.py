@@ -47,7 +47,7 @@ CONFIRMED = {"type": "subscriptions", "channels": [{"name": "user", "product_ids
 
 def a_stream(secret: str = SECRET) -> Any:
     stream = EXCHANGE.streams[0].protocol(MARKETS)
-    account = Account(connection_id=ME, exchange="coinbaseexchange", products=(Product.SPOT,))
+    account = Account(connection_id=ME, exchange="coinbaseexchange", products=(Product.SPOT,), uid="p-1")
     stream.join(account, Credentials({"api_key": "key", "secret": secret, "passphrase": "word"}), {}, NOW)
     stream.open(NOW)
     return stream
@@ -119,6 +119,12 @@ def test_a_match_is_heard_at_once_and_its_market_read_for_the_fee():
     assert isinstance(heard, TradesHeard)
     assert [trade.provisional for trade in heard.trades] == [True]
     assert stream.tick(stream.deadline) == [HistoryDue(ME, Product.SPOT, "BTC-USD", None, "a fill is incomplete")]
+
+
+def test_a_match_of_another_profile_is_left_to_that_profiles_own_key():
+    stream = a_live_stream()
+    assert say(stream, {**MATCH, "profile_id": "p-2"}) == []
+    assert len(say(stream, {**MATCH, "profile_id": "p-1"})) == 1
 
 
 def test_a_match_of_an_unknown_market_is_kept_and_told():
