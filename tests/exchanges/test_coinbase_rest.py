@@ -192,6 +192,21 @@ def test_a_refusal_is_judged_by_its_status_first(status, body, code):
 
 
 @pytest.mark.parametrize(
+    ("date", "code"),
+    [
+        ("Fri, 20 Nov 2026 16:01:40 GMT", "key_rejected"),
+        ("Fri, 20 Nov 2026 16:04:00 GMT", "clock_wrong"),
+        ("Fri, 20 Nov 2026 15:59:00 GMT", "clock_wrong"),
+        ("soon", "key_rejected"),
+    ],
+)
+def test_a_token_of_the_wrong_time_is_told_from_a_wrong_key_by_the_date_of_the_answer(date, code):
+    error = COINBASE.error_of(401, {"date": date}, "Unauthorized", ENDPOINTS["fills"], NOW)
+    assert error is not None
+    assert error.code == code
+
+
+@pytest.mark.parametrize(
     "body",
     [{"errors": [{"id": "rate_limit_exceeded", "message": "Too many requests"}]}, {"error": "TOO_MANY_REQUESTS"}],
 )

@@ -113,6 +113,19 @@ def test_a_refusal_is_told_by_its_words_at_any_time(message, reason, kind):
         assert isinstance(refused.error, kind)
 
 
+def test_a_market_that_is_gone_does_not_cost_the_others():
+    stream = a_stream()
+    sent(stream)
+    gone = {"type": "error", "message": "Failed to subscribe", "reason": "BTC-USD is not a valid product"}
+    assert say(stream, gone) == []
+    user, heartbeat = sent(stream)
+    assert user["product_ids"] == heartbeat["product_ids"] == ["ETH-EUR"]
+    assert "signature" in user
+    assert say(stream, gone) == []  # the heartbeat's own refusal
+    assert sent(stream) == []
+    assert say(stream, CONFIRMED) == [Live(ME)]
+
+
 def test_a_match_is_heard_at_once_and_its_market_read_for_the_fee():
     stream = a_live_stream()
     ((heard),) = say(stream, MATCH)

@@ -5,11 +5,13 @@ means the address. Docs: https://docs.cdp.coinbase.com/coinbase-app/advanced-tra
 """
 
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from shared.domain.connections import Account
 from shared.domain.errors import (
     AddressNotAllowed,
+    ClockWrong,
     ContractBroken,
     ExchangeUnavailable,
     KeyRejected,
@@ -66,6 +68,7 @@ def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, .
 
 
 _SHORT_PAUSE_MS = 1_000
+_TOKEN_LASTS_MS = 120_000
 _COUNTRY_WORDS = ("country", "region", "jurisdiction", "restricted location")
 _PERMISSION = "The API key lacks the permission to view its portfolio; allow 'View' at the exchange."
 _REFUSALS: Refusals = {
@@ -92,7 +95,7 @@ def error_of(
             scope="account" if endpoint.signed else "address",
         )
     if status == 401:
-        return KeyRejected(KEY_REJECTED)
+        return ClockWrong() if _is_our_time_wrong(headers, now_ms) else KeyRejected(KEY_REJECTED)
     if status == 403:
         return _forbidden(body)
     trouble = unavailable(status, body)
@@ -100,6 +103,15 @@ def error_of(
         said = body if isinstance(body, Mapping) else {}
         return refusal(str(said.get("error", status)), str(said.get("message", "")), _REFUSALS, path=endpoint.path)
     return trouble
+
+
+def _is_our_time_wrong(headers: Mapping[str, str], now_ms: int) -> bool:
+    """A token of another time is refused as a wrong key is: the date of the answer tells which it was."""
+    try:
+        theirs = parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (ValueError, TypeError):
+        return False
+    return abs(theirs * 1_000 - now_ms) > _TOKEN_LASTS_MS / 2
 
 
 def _forbidden(body: Any) -> TradeSyncError:

@@ -47,12 +47,11 @@ def coin(code: str) -> str:
 
 
 def read_rest(data: Any, markets: Markets, product: Product | None) -> Heard:
-    """The fills of a response."""
+    """The fills of a response, or of one row without it."""
     del product
     body = row_of(data, "the response")
-    if "fills" not in body:
-        return Heard()
-    trades, unreadable = read_fills(rows_of(body["fills"], "'fills'"), markets)
+    rows = [body] if "entry_id" in body else rows_of(body.get("fills", []), "'fills'")
+    trades, unreadable = read_fills(rows, markets)
     return Heard(trades=trades, unreadable=unreadable)
 
 

@@ -44,9 +44,9 @@ def feed_of(product: Product, market_id: str) -> Feed:
 
 
 def read_rest(data: Any, markets: Markets, product: Product | None) -> Heard:
-    """The fills of a response. Other lists have a balance in each row."""
+    """The fills of a response, or of one row without it. Other lists have a balance in each row."""
     del product
-    rows = data if isinstance(data, list) else ()
+    rows = data if isinstance(data, list) else [data] if isinstance(data, Mapping) and "liquidity" in data else ()
     fills = [row for row in rows if not (isinstance(row, Mapping) and "balance" in row)]
     trades, unreadable = read_fills(fills, markets)
     return Heard(trades=trades, unreadable=unreadable)

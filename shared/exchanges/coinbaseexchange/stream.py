@@ -7,7 +7,9 @@ Docs: https://docs.cdp.coinbase.com/exchange/websocket-feed, read 2026-11.
 
 import base64
 import binascii
+import re
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from shared.domain.errors import KeyRejected
@@ -20,13 +22,14 @@ from shared.exchanges.kit.fields import Row, row_of
 from shared.exchanges.kit.paging import DAY_MS
 from shared.exchanges.kit.private_socket import PrivateSocket
 from shared.exchanges.kit.signing import hmac_base64
-from shared.exchanges.kit.talk import Answered, Manners, Meaning, PrivateTalk, Step, Told, Turn
+from shared.exchanges.kit.talk import Answered, Manners, Meaning, PrivateTalk, Say, Step, Told, Turn
 from shared.exchanges.kit.wire import encode_json
 
 # One market's `heartbeat` comes every second: enough to know that the socket lives.
 MANNERS = Manners(silence_ms=10_000, messages=(5, 1_000))
 CONNECTS = Pool(name="connects", scope="address", capacity=8, per_ms=1_000)
 _USER = "user"
+_WORD = re.compile(r"[A-Z0-9-]+")
 
 
 def request(operation: str, channel: str, market_ids: Sequence[str], **more: str) -> Frame:
@@ -49,16 +52,33 @@ def _signed(turn: Turn) -> dict[str, str]:
     }
 
 
-def _meaning(message: Any, turn: Turn) -> Meaning:
-    del turn
+def _subscribe(market_ids: Sequence[str], turn: Turn) -> tuple[Frame, ...]:
+    """All markets but those that the exchange refused on this socket; the first one's heartbeat too."""
+    wanted = [market_id for market_id in market_ids if market_id not in turn.memory]
+    return (
+        request("subscribe", _USER, wanted, **_signed(turn)),
+        request("subscribe", "heartbeat", wanted[:1]),
+    )
+
+
+def _meaning(market_ids: Sequence[str], message: Any, turn: Turn) -> Meaning:
     frame = row_of(message, "the message")
     kind = frame.get("type")
     if kind == "error":
-        said = f"{frame.get('message', '')}: {frame.get('reason', '')}"
-        return Answered(_USER, error_of_words(said, "the subscription"))
+        return _refused(market_ids, f"{frame.get('message', '')}: {frame.get('reason', '')}", turn)
     if kind == "subscriptions":
         return Answered(_USER) if _names_user(frame) else None
     return Told() if kind in {"match", "last_match"} else None
+
+
+def _refused(market_ids: Sequence[str], said: str, turn: Turn) -> Meaning:
+    """One market that is gone makes the exchange refuse them all: it is asked again without it."""
+    named = set(_WORD.findall(said)).intersection(market_ids)
+    if not named:
+        return Answered(_USER, error_of_words(said, "the subscription"))
+    is_news = not named <= turn.memory.keys()
+    turn.memory.update(dict.fromkeys(named))
+    return Say(_subscribe(market_ids, turn)) if is_news else None
 
 
 def _names_user(frame: Row) -> bool:
@@ -76,16 +96,10 @@ def _read(message: Any, markets: Markets, turn: Turn) -> Heard:
 def _protocol(markets: Markets) -> PrivateSocket:
     market_ids = sorted(market.id for market in markets.of(Product.SPOT) if market.active is not False)
 
-    def subscribe(turn: Turn) -> list[Frame]:
-        return [
-            request("subscribe", _USER, market_ids, **_signed(turn)),
-            request("subscribe", "heartbeat", market_ids[:1]),
-        ]
-
     talk = PrivateTalk(
         manners=MANNERS,
-        steps=(Step(_USER, subscribe),),
-        meaning=_meaning,
+        steps=(Step(_USER, partial(_subscribe, market_ids)),),
+        meaning=partial(_meaning, market_ids),
         read=_read,
         feed_of=feed_of,
     )
