@@ -20,7 +20,7 @@ from shared.exchanges.coinbase.history import FEED, feed_of
 from shared.exchanges.coinbase.keys import token
 from shared.exchanges.coinbase.rest import KEY_REJECTED
 from shared.exchanges.kit.contract import Broken, Due, Frame, Heard, Pool, Stream, Ticket
-from shared.exchanges.kit.fields import Row, optional_decimal, row_of, rows_of, text
+from shared.exchanges.kit.fields import Row, optional_decimal, row_of, rows_of, text, word
 from shared.exchanges.kit.private_socket import PrivateSocket
 from shared.exchanges.kit.talk import Answered, Ends, Manners, Meaning, PrivateTalk, Step, Told, Turn
 from shared.exchanges.kit.wire import encode_json
@@ -137,7 +137,7 @@ def _order(row: Row) -> _Filled | None:
     count, amount = (told or Decimal(0) for told in counts)
     if not count and not amount:
         return None
-    return _Filled(text(row, "order_id"), count, amount, row.get("status") in _ENDED)
+    return _Filled(text(row, "order_id"), count, amount, word(row, "status") in _ENDED)
 
 
 def _address(region: str, ticket: Ticket) -> str:

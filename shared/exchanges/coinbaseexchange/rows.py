@@ -22,6 +22,7 @@ from shared.exchanges.kit.fields import (
     positive,
     row_of,
     text,
+    word,
 )
 from shared.exchanges.kit.identity import identity
 from shared.exchanges.kit.numbers import product as product_of
@@ -75,7 +76,7 @@ def read_stream(message: Any, markets: Markets, product: Product | None) -> Hear
     """The match in a message of the `user` channel. Of a match with oneself only REST tells both sides."""
     del product
     row = row_of(message, "the message")
-    if row.get("type") not in {"match", "last_match"}:
+    if word(row, "type") not in {"match", "last_match"}:
         return Heard()
     roles = [role for role in ("taker", "maker") if _is_own(row, role)]
     if len(roles) == 2:

@@ -18,7 +18,7 @@ from shared.domain.trades import Product
 from shared.exchanges.coinbaseexchange.rest import SANDBOX, error_of_words
 from shared.exchanges.coinbaseexchange.rows import feed_of, read_stream
 from shared.exchanges.kit.contract import Frame, Heard, Pool, Stream, Ticket
-from shared.exchanges.kit.fields import Row, row_of
+from shared.exchanges.kit.fields import Row, row_of, word
 from shared.exchanges.kit.paging import DAY_MS
 from shared.exchanges.kit.private_socket import PrivateSocket
 from shared.exchanges.kit.signing import hmac_base64
@@ -63,7 +63,7 @@ def _subscribe(market_ids: Sequence[str], turn: Turn) -> tuple[Frame, ...]:
 
 def _meaning(market_ids: Sequence[str], message: Any, turn: Turn) -> Meaning:
     frame = row_of(message, "the message")
-    kind = frame.get("type")
+    kind = word(frame, "type")
     if kind == "error":
         return _refused(market_ids, f"{frame.get('message', '')}: {frame.get('reason', '')}", turn)
     if kind == "subscriptions":
