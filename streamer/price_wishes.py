@@ -19,11 +19,13 @@ _MONEY = frozenset({"USDT", "USDC", "USD", "FDUSD"})
 def symbols_for(assets: Iterable[str], markets: Markets, default: Iterable[str]) -> frozenset[str]:
     """The symbols whose prices value these assets, and the default ones, of those that this exchange has.
 
-    An asset that only trades against another coin brings that coin's price along.
+    An asset that only trades against another coin brings that coin's price along. Where an exchange has no spot
+    markets, perpetuals tell what things are worth.
     """
-    spot = {(market.base, market.quote): market for market in markets.of(Product.SPOT) if market.active is not False}
+    traded = markets.of(Product.SPOT) or [market for market in markets.of(Product.LINEAR) if market.type == "swap"]
+    known = {(market.base, market.quote): market for market in traded if market.active is not False}
     quotes_of: dict[str, list[str]] = {}
-    for base, quote in spot:
+    for base, quote in known:
         quotes_of.setdefault(base, []).append(quote)
     found = {symbol for symbol in default if markets.find_symbol(symbol) is not None}
     wanted, seen = list(assets), set(_MONEY)
@@ -32,21 +34,21 @@ def symbols_for(assets: Iterable[str], markets: Markets, default: Iterable[str])
         if asset in seen:
             continue
         seen.add(asset)
-        market = _valued_in(asset, spot, quotes_of.get(asset, ()))
+        market = _valued_in(asset, known, quotes_of.get(asset, ()))
         if market is not None:
             found.add(market.symbol)
             wanted.append(market.quote if market.base == asset else market.base)
     return frozenset(found)
 
 
-def _valued_in(asset: str, spot: Mapping[tuple[str, str], Market], quotes: Sequence[str]) -> Market | None:
+def _valued_in(asset: str, known: Mapping[tuple[str, str], Market], quotes: Sequence[str]) -> Market | None:
     for quote in _QUOTES:
-        if (asset, quote) in spot:
-            return spot[asset, quote]
+        if (asset, quote) in known:
+            return known[asset, quote]
     for base in _QUOTES:  # national money is the quote: USDT/TRY
-        if (base, asset) in spot:
-            return spot[base, asset]
-    return spot[asset, min(quotes)] if quotes else None
+        if (base, asset) in known:
+            return known[base, asset]
+    return known[asset, min(quotes)] if quotes else None
 
 
 def holder_of(exchange: str, living: Iterable[UUID]) -> UUID | None:

@@ -4,6 +4,7 @@ from uuid import UUID, uuid4
 
 import redis.asyncio
 
+from shared.domain.markets import Market, Markets
 from shared.events.kinds import TICKERS
 from shared.events.subscribe import subscribe
 from streamer.price_wishes import holder_of, symbols_for
@@ -37,6 +38,16 @@ def test_a_coin_that_trades_only_against_others_brings_their_prices_along():
 
 def test_national_money_is_valued_by_what_it_buys():
     assert symbols_for(("TRY",), MARKETS, ()) == {"USDT/TRY"}
+
+
+def test_an_exchange_without_spot_markets_values_things_by_its_perpetuals():
+    contracts = [
+        Market("P", "BTC/USD:USD", "swap", "BTC", "USD", "USD", linear=True, inverse=False),
+        Market("F", "BTC/USD:USD-351228", "future", "BTC", "USD", "USD", linear=True, inverse=False),
+        Market("I", "BTC/USD:BTC", "swap", "BTC", "USD", "BTC", linear=False, inverse=True),
+    ]
+    assert symbols_for(("BTC", "USD"), Markets(contracts), ()) == {"BTC/USD:USD"}
+    assert "BTC/USD:USD" not in symbols_for(("BTC",), Markets([*MARKETS.all, *contracts]), ())
 
 
 def test_an_exchange_has_one_holder_and_only_its_own_move_when_it_goes():
