@@ -102,6 +102,13 @@ def test_an_empty_window_is_proven_by_its_count():
     assert read(None, a_page(count=1)).proven is None
 
 
+def test_without_a_count_only_an_empty_page_is_the_end():
+    first = read(None, a_page(1, 2, count=None))
+    assert (first.next["offset"], first.proven) == (2, None)
+    assert read(first.next, a_page(count=None)).proven == WEEK
+    assert read(first.next, a_page(count=0)).next["offset"] == 0, "a count that is told all at once is another count"
+
+
 def test_a_window_whose_count_changes_is_read_again_from_its_beginning():
     first = read(None, a_page(*range(50), count=60))
     again = read(first.next, a_page(*range(49, 61), count=61))
@@ -142,9 +149,9 @@ def test_a_window_of_too_many_trades_is_split_but_for_the_smallest():
 
 
 @pytest.mark.parametrize(
-    "result", [None, {}, {"trades": {}}, {"trades": {}, "count": "1"}, {"trades": [], "count": 1}, {"count": True}]
+    "result", [None, {}, {"trades": {}, "count": "1"}, {"trades": [], "count": 1}, {"trades": {}, "count": True}]
 )
-def test_an_answer_without_trades_and_their_count_is_no_page(result):
+def test_an_answer_that_is_no_page_is_told(result):
     with pytest.raises(ContractBroken):
         read(None, Answer({"error": [], "result": result}))
 

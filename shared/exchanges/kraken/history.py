@@ -67,17 +67,18 @@ def ask(feed: Feed, slice_: Slice, cursor: Any, account: Account) -> Request:
 def read(feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Account, markets: Markets) -> Page:
     """The page's trades, and where to go on. The cursor keeps what was seen of the window since its first page.
 
-    Raises `ContractBroken` for an answer without a count, or when a window does not come to rest.
+    Where no count is told, only an empty page is the end. Raises `ContractBroken` for an answer that is no page, and
+    for a window that does not come to rest.
     """
     del feed, account
     result = answer.data.get("result") if isinstance(answer.data, Mapping) else None
     filed_trades = result.get("trades") if isinstance(result, Mapping) else None
     count = result.get("count") if isinstance(result, Mapping) else None
-    if not isinstance(filed_trades, Mapping) or isinstance(count, bool) or not isinstance(count, int):
+    if not isinstance(filed_trades, Mapping) or isinstance(count, bool) or not isinstance(count, int | None):
         raise ContractBroken("A page of history is not a list of trades with their count.")
     trades, unreadable = read_rows(filed(filed_trades), markets)
     window = slice_.window
-    if count > _MOST_ROWS and window.until - window.since > _SMALLEST_MS:
+    if (count or 0) > _MOST_ROWS and window.until - window.since > _SMALLEST_MS:
         return Page(trades=trades, unreadable=unreadable, is_saturated=True)
     following = _following(cursor, count, list(filed_trades))
     return Page(
@@ -88,15 +89,17 @@ def read(feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Accoun
     )
 
 
-def _following(cursor: Any, count: int, txids: list[str]) -> Mapping[str, Any] | None:
+def _following(cursor: Any, count: int | None, txids: list[str]) -> Mapping[str, Any] | None:
     """None when as many different rows were seen as the window has. Else the next page, or the first one again."""
     before = cursor or {"offset": 0, "count": count, "seen": [], "tries": 1}
-    seen = [*before["seen"], *(txid for txid in txids if txid not in set(before["seen"]))]
+    known = set(before["seen"])
+    seen = [*before["seen"], *(txid for txid in txids if txid not in known)]
     is_calm = count == before["count"]
-    if is_calm and len(seen) == count:
+    is_end = not txids if count is None else len(seen) == count
+    if is_calm and is_end:
         return None
     offset = before["offset"] + len(txids)
-    if is_calm and txids and offset < count:
+    if is_calm and txids and (count is None or offset < count):
         return {**before, "offset": offset, "seen": seen}
     if before["tries"] == _MOST_TRIES:
         raise ContractBroken("A window of history does not come to rest: its count of trades changes all the time.")

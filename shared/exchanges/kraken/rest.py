@@ -35,13 +35,13 @@ BALANCES = _signed("BalanceEx")
 KEY = _signed("GetApiKeyInfo")
 TOKEN = _signed("GetWebSocketsToken")
 CLOCK = _public("Time")
-ENDPOINTS = (TRADES, BALANCES, KEY, TOKEN, CLOCK, _public("AssetPairs"), _public("Assets"))
+ENDPOINTS = (TRADES, BALANCES, KEY, TOKEN, CLOCK, _public("AssetPairs"))
 
 
 def ccxt_config(account: Account | None) -> Mapping[str, Any]:
-    """Nothing: there is one host, and ccxt asks nothing by itself but assets and pairs."""
+    """There is one host. The list of pairs is enough: that of assets would only name them once more."""
     del account
-    return {}
+    return {"has": {"fetchCurrencies": False}}
 
 
 def read_clock(data: Any) -> int:
