@@ -11,7 +11,7 @@ from shared import exchanges
 from shared.domain.connections import Account
 from shared.domain.trades import Product
 from shared.domain.windows import Window
-from shared.exchanges.kit.contract import Feed
+from shared.exchanges.kit.contract import Endpoint, Feed
 from shared.queue.requests import CatchUp
 from shared.queue.send import send
 from shared.queue.wire import open_wire
@@ -138,8 +138,10 @@ def test_what_rest_really_answered_is_stored_as_it_was_meant(stage: Stage, pair:
         after = stage.last()
         envelope = ENVELOPES.get(message["id"])
         answer = message["raw"] if envelope is None else {**envelope, "data": message["raw"]}
+        call = call_of(exchange, feed)
         for body in (answer, *pages_after(answer)):
-            system.simulator.replay_over_rest(exchange, path_of(exchange, feed), body, account=account["name"])
+            options = {"method": call.method, "account": account["name"]}
+            system.simulator.replay_over_rest(exchange, call.path, body, **options)
         with open_wire(system.redis_url) as wire:
             send(wire, CatchUp(connection_id=connection_id, feeds=(feed.key,)))
         wanted = expected(exchange, message, "rest")
@@ -151,12 +153,12 @@ def test_what_rest_really_answered_is_stored_as_it_was_meant(stage: Stage, pair:
         assert system.quarantined() == []
 
 
-def path_of(exchange: str, feed: Feed) -> str:
-    """Where a feed is asked for."""
+def call_of(exchange: str, feed: Feed) -> Endpoint:
+    """What a feed is asked by."""
     history = exchanges.load(exchange).history
     account = Account(connection_id=UUID(int=1), exchange=exchange, products=(feed.product,))
     slice_ = history.slice(feed, Window(NOW - 60_000, NOW), {}, account, NOW)
-    return history.ask(feed, slice_, slice_.cursor, account).endpoint.path
+    return history.ask(feed, slice_, slice_.cursor, account).endpoint
 
 
 def pages_after(body: Any) -> list[Any]:
