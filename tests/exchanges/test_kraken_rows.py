@@ -14,8 +14,8 @@ from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Market, Markets
 from shared.domain.trades import Product
 from shared.exchanges import load
-from shared.exchanges.kit.wire import decode_json, encode_json
-from tests.exchanges.messages import heard_in, is_rest, markets_of, shown
+from shared.exchanges.kit.wire import decode_json
+from tests.exchanges.messages import heard_in
 
 KRAKEN = load("kraken")
 SAMPLES = json.loads((Path(__file__).parent / "samples" / "kraken.json").read_text())
@@ -35,17 +35,6 @@ def sample(name: str) -> dict[str, Any]:
 def history_row(**changes: Any) -> dict[str, Any]:
     row = sample("rest-buy-taker")["raw"]["result"]["trades"]["TA2BCD-EFGHI-JKLMNO"]
     return {"txid": "T1", **decode_json(json.dumps(row)), **changes}
-
-
-@pytest.mark.parametrize("one", SAMPLES, ids=lambda one: one["id"])
-def test_a_trade_read_again_from_its_own_raw_row_is_the_same(one):
-    for trade in heard_in("kraken", one).trades:
-        raw = decode_json(encode_json(trade.raw))
-        if is_rest(one):
-            (same,) = KRAKEN.read_rest(raw, markets_of(one), None).trades
-        else:
-            (same,) = KRAKEN.read_stream({"channel": "executions", "data": [raw]}, markets_of(one), None).trades
-        assert shown(same) == shown(trade)
 
 
 def second_reader(client: Any, one: dict[str, Any]) -> Any:

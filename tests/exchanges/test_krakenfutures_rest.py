@@ -32,8 +32,8 @@ from shared.domain.trades import Product
 from shared.domain.windows import Window
 from shared.exchanges import load
 from shared.exchanges.kit.contract import Answer, Feed, Page, Request, Slice
-from shared.exchanges.kit.wire import decode_json, encode_json
-from tests.exchanges.messages import heard_in, is_rest, markets_of, shown
+from shared.exchanges.kit.wire import decode_json
+from tests.exchanges.messages import heard_in, markets_of
 
 FUTURES = load("krakenfutures")
 HISTORY = FUTURES.history
@@ -128,17 +128,6 @@ def test_a_gap_is_read_in_years_newest_first():
     assert HISTORY.slice(FEED, gap, {}, ME, NOW).window == Window(NOW - 365 * 86_400_000, NOW)
     assert HISTORY.feeds(ME, MARKETS) == (FEED,)
     assert HISTORY.feeds(replace(ME, products=(Product.SPOT,)), MARKETS) == ()
-
-
-@pytest.mark.parametrize("one", SAMPLES, ids=lambda one: one["id"])
-def test_a_trade_read_again_from_its_own_raw_row_is_the_same(one):
-    for trade in heard_in("krakenfutures", one).trades:
-        raw = decode_json(encode_json(trade.raw))
-        if is_rest(one):
-            (same,) = FUTURES.read_rest(raw, MARKETS, None).trades
-        else:
-            (same,) = FUTURES.read_stream({"feed": "fills", "fills": [raw]}, MARKETS, None).trades
-        assert shown(same) == shown(trade)
 
 
 def test_ccxt_reads_the_list_of_last_fills_alike_but_invents_a_fee():

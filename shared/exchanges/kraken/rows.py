@@ -117,12 +117,15 @@ def _fees(row: Row) -> tuple[Fee, ...]:
 
 
 def read_stream(message: Any, markets: Markets, product: Product | None, now: int | None = None) -> Heard:
-    """The trades of one frame of the private socket; a snapshot holds orders among them. Other frames hold none."""
+    """The trades of one frame of the private socket, or one row of it; a snapshot holds orders among them.
+
+    Other frames hold none.
+    """
     del product
     frame = row_of(message, "the message")
-    if frame.get("channel") != "executions":
+    if "exec_type" not in frame and frame.get("channel") != "executions":
         return Heard()
-    rows = rows_of(frame.get("data"), "'data'")
+    rows = [frame] if "exec_type" in frame else rows_of(frame.get("data"), "'data'")
     trades, unreadable = read_each(rows, partial(trade_from_execution, markets=markets, now=now), "the execution")
     return Heard(trades=trades, unreadable=unreadable)
 

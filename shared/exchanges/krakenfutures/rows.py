@@ -174,8 +174,10 @@ def _trade(told: _Told, market: Market, raw: Row) -> Trade:
 
 
 def read_stream(message: Any, markets: Markets, product: Product | None) -> Heard:
-    """The trades of one frame of the private socket: new fills, or the last ones. Other frames hold none."""
+    """The trades of one frame of the private socket (new fills, or the last ones), or one fill. Others hold none."""
     frame = row_of(message, "the message")
+    if "fill_id" in frame:
+        return _read([frame], trade_from_fill, markets, product, "the fill")
     if word(frame, "feed") not in {"fills", "fills_snapshot"} or "event" in frame:
         return Heard()
     return _read(frame.get("fills"), trade_from_fill, markets, product, "the fill")
