@@ -14,7 +14,8 @@ from shared.domain.connections import Account, Credentials
 from shared.domain.errors import TradeSyncError, Transient
 from shared.domain.ledger import SLACK_MS, Point, holds, judge
 from shared.domain.trades import Product
-from shared.domain.windows import Window
+from shared.domain.windows import Coverage, Window
+from shared.exchanges.kit import contract
 from shared.exchanges.kit.contract import Exchange, Wallets
 from shared.logs import get_log
 from shared.storage import due, events, feeds, ledger
@@ -58,10 +59,14 @@ def check(
         opened = _judge(db, connection.id, settled_ms) if _is_read(db, connection.id) else 0
         still = ledger.gaps(db, connection.id)
         ripe = [gap for gap in still if _is_ripe(gap, now_ms)]
+    if ripe and exchange.movements is not None:
+        still = _explain_by_movements(desk, exchange, connection, account, key, ripe)
+        open_ids = {gap.id for gap in still}
+        ripe = [gap for gap in ripe if gap.id in open_ids]
     if ripe:
-        _look_again(desk, exchange, connection, account, key, ripe)
-    if opened:
-        log.error("ledger.gap_opened", connection=str(connection.id), gaps=opened)
+        _read_again(desk, connection, ripe)
+    if opened and ripe:
+        log.error("ledger.gap_opened", connection=str(connection.id), gaps=len(ripe))
     return {name: count for name, count in (("gaps_opened", opened), ("gaps_open", len(still))) if count}
 
 
@@ -156,52 +161,70 @@ def _is_ripe(gap: Gap, now_ms: int) -> bool:
     return gap.reread_ms is None or now_ms - gap.reread_ms >= pause
 
 
-def _look_again(
+def _stretches(gaps: list[Gap]) -> Coverage:
+    return Coverage(Window(gap.window.since - _MARGIN_MS, gap.window.until + _MARGIN_MS) for gap in gaps)
+
+
+def _explain_by_movements(
     desk: Desk, exchange: Exchange, connection: Connection, account: Account, key: Credentials, gaps: list[Gap]
-) -> None:
-    """Have these stretches read again, and ask the exchange for transfers in them."""
-    for gap in gaps:
-        window = Window(gap.window.since - _MARGIN_MS, gap.window.until + _MARGIN_MS)
-        if exchange.movements is not None:
-            _ask_movements(desk, exchange, connection, account, key, window)
-        with borrow(desk.pool) as db, db.transaction():
-            ledger.note_reread(db, gap.id)
-            feeds.mark_recheck(db, connection.id, window, _concerned(db, connection.id, gap.asset))
-            due.pull_in(db, connection.id, "backfill", desk.now_ms())
-
-
-def _concerned(db: Db, connection_id: UUID, asset: str) -> list[str]:
-    """The feeds that may hold a trade of this asset: all of spot, for a market's name tells nothing certain."""
-    del asset
-    return [record.key for record in feeds.feeds_of(db, connection_id) if record.feed.product is Product.SPOT]
-
-
-def _ask_movements(
-    desk: Desk, exchange: Exchange, connection: Connection, account: Account, key: Credentials, window: Window
-) -> None:
-    assert exchange.movements is not None
-    try:
-        found = desk.gateway.run(
-            account, key, exchange.movements(account, window), lane="balances", proxy=connection.egress_proxy
-        )
-    except Transient:
-        return  # asked again with the next reread
-    except TradeSyncError as error:
-        log.warning("ledger.transfers_unreadable", connection=str(connection.id), reason=error.sentence)
-        return
+) -> list[Gap]:
+    """Ask the exchange for deposits and the like in these stretches. Gives all that is open then."""
+    found = [move for window in _stretches(gaps) for move in _ask(desk, exchange, connection, account, key, window)]
     kept = [
         Movement(
             account_type=each.account_type,
             asset=each.asset,
             id=each.id,
             amount=each.amount,
-            at_ms=each.timestamp_ms,
+            at_ms=_counts_at(each, gaps),
             kind=each.kind,
         )
         for each in found
     ]
-    with borrow(desk.pool) as db:
-        ledger.add_movements(db, connection.id, kept)
+    with borrow(desk.pool) as db, db.transaction():
+        if ledger.add_movements(db, connection.id, kept):
+            audit(db, connection.id, min(gap.window.since for gap in gaps))
+            _join(db, connection.id)
+        return ledger.gaps(db, connection.id)
+
+
+def _counts_at(move: contract.Movement, gaps: list[Gap]) -> int:
+    """Some exchanges list a deposit under the moment at which they first saw it: it counts where it closes a gap."""
+    for gap in gaps:
+        is_it = (move.account_type, move.asset, move.amount) == (gap.account_type, gap.asset, gap.amount)
+        if is_it and move.timestamp_ms < gap.window.since - SLACK_MS:
+            return gap.window.until
+    return move.timestamp_ms
+
+
+def _read_again(desk: Desk, connection: Connection, gaps: list[Gap]) -> None:
+    """Have the trades of these stretches read again."""
+    with borrow(desk.pool) as db, db.transaction():
+        for window in _stretches(gaps):
+            feeds.mark_recheck(db, connection.id, window, _concerned(db, connection.id))
+        for gap in gaps:
+            ledger.note_reread(db, gap.id)
+        due.pull_in(db, connection.id, "backfill", desk.now_ms())
+
+
+def _concerned(db: Db, connection_id: UUID) -> list[str]:
+    """The feeds that may hold the lost trade: all of spot, for a market's name tells nothing certain."""
+    return [record.key for record in feeds.feeds_of(db, connection_id) if record.feed.product is Product.SPOT]
+
+
+def _ask(
+    desk: Desk, exchange: Exchange, connection: Connection, account: Account, key: Credentials, window: Window
+) -> tuple[contract.Movement, ...]:
+    assert exchange.movements is not None
+    try:
+        return desk.gateway.run(
+            account, key, exchange.movements(account, window), lane="balances", proxy=connection.egress_proxy
+        )
+    except Transient:
+        return ()  # asked again with the next reread
+    except TradeSyncError as error:
+        log.warning("ledger.transfers_unreadable", connection=str(connection.id), reason=error.sentence)
+        return ()
 
 
 def _is_read(db: Db, connection_id: UUID) -> bool:

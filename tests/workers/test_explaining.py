@@ -127,9 +127,21 @@ def test_a_deposit_is_explained_by_what_the_exchange_tells_of_it(days):
     days.world.key = {"transfers": [("d1", "USDT", "500", NOW + MINUTE + 20_000)]}
     days.minute()
     days.minute()
-    assert [gap.amount for gap in days.open] == [Decimal(500)]
+    assert days.open == []
+    (gap,) = ledger.gaps(days.bench.db, days.connection, include_closed=True)
+    assert (gap.amount, gap.rereads) == (Decimal(500), 0), "no history was read again for it"
+
+
+def test_a_deposit_counts_when_it_was_credited_not_when_it_was_first_seen(days):
+    for _ in range(20):
+        days.minute()
+    days.usdt += 500
+    days.world.key = {"transfers": [("d1", "USDT", "500", days.world.now - 15 * MINUTE)], "all_day": True}
+    days.minute()
+    days.minute()
     days.minute()
     assert days.open == []
+    assert len(ledger.gaps(days.bench.db, days.connection, include_closed=True)) == 1
 
 
 def test_what_nothing_explains_stays_and_is_told(days):

@@ -112,11 +112,13 @@ def balances(account: Account) -> Steps[Wallets]:
 
 def movements(account: Account, window: Window) -> Steps[tuple[Movement, ...]]:
     del account
-    told = (yield Request(KEY)).data.get("transfers", [])
+    data = (yield Request(KEY)).data
+    told = data.get("transfers", [])
+    since = window.since - DAY if data.get("all_day") else window.since
     return tuple(
         Movement(account_type="spot", asset=asset, id=name, amount=Decimal(amount), timestamp_ms=at, kind="deposit")
         for name, asset, amount, at in told
-        if window.since <= at < window.until
+        if since <= at < window.until
     )
 
 
