@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
+from simulator.binance import capital
 from simulator.binance.asking import combination, market_of, page_size, whole, window
 from simulator.binance.errors import Broken
 from simulator.binance.listings import spot_entry
@@ -73,6 +74,10 @@ def _sapi(host: str) -> Iterator[Route]:
     yield wallet("GET", "margin/account", margin_account, 10)
     yield wallet("GET", "margin/isolated/account", lambda _call: {"assets": []}, 10)
     yield wallet("GET", "margin/myTrades", lambda call: _checked(call, []), 10)
+    yield wallet("GET", "capital/deposit/hisrec", capital.deposits)
+    yield wallet("GET", "capital/withdraw/history", capital.withdrawals, 18_000, uid=True)
+    yield wallet("GET", "asset/transfer", capital.transfers)
+    yield wallet("GET", "asset/assetDividend", lambda _call: {"rows": [], "total": 0}, 10)
     yield wallet("GET", "asset/dribblet", lambda _call: {"total": 0, "userAssetDribblets": []})
     yield wallet("GET", "convert/tradeFlow", convert_flow, 3000, uid=True)
 

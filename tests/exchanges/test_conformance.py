@@ -146,7 +146,8 @@ def test_every_endpoint_draws_on_a_pool_that_exists_and_only_reads(exchange):
     for endpoint in (*exchange.endpoints, exchange.clock):
         assert {endpoint.pool, *endpoint.also} <= pools
         assert endpoint in exchange.endpoints
-        assert not any(
+        is_asking = endpoint.method == "GET" and endpoint.path.endswith("/history")
+        assert is_asking or not any(
             word in endpoint.path.lower() for word in ("withdraw/", "order/place", "order/create", "transfer/out")
         )
     assert len({(one.name, one.path) for one in exchange.endpoints}) == len(exchange.endpoints)

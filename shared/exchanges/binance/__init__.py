@@ -26,6 +26,7 @@ from shared.exchanges.binance.endpoints import (
 from shared.exchanges.binance.futures_stream import RENEW_MS, FuturesStream, prepare, renew
 from shared.exchanges.binance.history import HISTORY
 from shared.exchanges.binance.keys import balances, check_key
+from shared.exchanges.binance.movements import movements
 from shared.exchanges.binance.prices import Prices
 from shared.exchanges.binance.rows import read_rest, read_stream
 from shared.exchanges.binance.spot_stream import SpotStream
@@ -113,6 +114,7 @@ EXCHANGE = Exchange(
     check_key=check_key,
     balances=balances,
     spot_wallets=lambda account: frozenset({"spot"}) if _trades_spot(account) else frozenset(),
+    movements=movements,
     history=HISTORY,
     streams=(
         Stream(

@@ -13,7 +13,9 @@ from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
 SPOT = Pool(name="spot", scope="address", capacity=6_000, per_ms=60_000)
 FUTURES = Pool(name="futures", scope="address", capacity=2_400, per_ms=60_000)
 WALLET = Pool(name="wallet", scope="address", capacity=12_000, per_ms=60_000)
-POOLS = (SPOT, FUTURES, WALLET)
+# Some calls under /sapi are counted per account instead.
+USER = Pool(name="user", scope="account", capacity=180_000, per_ms=60_000)
+POOLS = (SPOT, FUTURES, WALLET, USER)
 # 300 attempts in five minutes for the sockets of each product; counted together, which is the careful reading.
 CONNECTS = Pool(name="sockets", scope="address", capacity=300, per_ms=300_000)
 
@@ -61,6 +63,18 @@ NEW_LISTEN_KEY = Endpoint(
 KEEP_LISTEN_KEY = Endpoint(
     name="fapiPrivatePutListenKey", method="PUT", path="/fapi/v1/listenKey", pool="futures", weight=1
 )
+
+
+def _wallet(name: str, path: str, weight: float, pool: str = "wallet") -> Endpoint:
+    return Endpoint(name=name, method="GET", path=f"/sapi/v1/{path}", pool=pool, weight=weight)
+
+
+DEPOSITS = _wallet("sapiGetCapitalDepositHisrec", "capital/deposit/hisrec", 1)
+WITHDRAWALS = _wallet("sapiGetCapitalWithdrawHistory", "capital/withdraw/history", 18_000, "user")
+TRANSFERS = _wallet("sapiGetAssetTransfer", "asset/transfer", 1)
+CONVERSIONS = _wallet("sapiGetConvertTradeFlow", "convert/tradeFlow", 3_000, "user")
+DUST = _wallet("sapiGetAssetDribblet", "asset/dribblet", 1)
+DIVIDENDS = _wallet("sapiGetAssetAssetDividend", "asset/assetDividend", 10)
 ENDPOINTS = (
     TIME,
     SPOT_MARKETS,
@@ -78,6 +92,12 @@ ENDPOINTS = (
     INCOME,
     NEW_LISTEN_KEY,
     KEEP_LISTEN_KEY,
+    DEPOSITS,
+    WITHDRAWALS,
+    TRANSFERS,
+    CONVERSIONS,
+    DUST,
+    DIVIDENDS,
 )
 
 # By region: spot REST, futures REST, WebSocket API, spot prices, futures prices, futures private (a key follows).
@@ -158,6 +178,7 @@ def ccxt_config(account: Account | None) -> Mapping[str, Any]:
 _HEADERS = {
     "x-mbx-used-weight-1m": ("spot", "futures"),
     "x-sapi-used-ip-weight-1m": ("wallet",),
+    "x-sapi-used-uid-weight-1m": ("user",),
 }
 
 
