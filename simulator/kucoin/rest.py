@@ -1,6 +1,8 @@
 """REST: histories with their windows, pages and retentions, and wallets, of both account models."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from simulator.kucoin.rows import (
     old_fill,
     row_id,
     spot_fill,
+    transfer_row,
     unified_fill,
 )
 from simulator.truth import INVERSE, LINEAR, SPOT, ZERO, Account, Fill, plain
@@ -154,23 +157,35 @@ def _paged(call: "Call", fills: list[Fill], write: Any, most: int) -> dict[str, 
 
 
 def ledgers(call: "Call") -> Any:
-    """GET /api/v1/hf/accounts/ledgers: three days, newest first, a row for each coin of each fill."""
+    """GET /api/v1/hf/accounts/ledgers: three days, newest first, a row for each coin of each fill, one a transfer."""
     limit, last_id = number_of(call, "limit", 100, 1, 200), number_of(call, "lastId", 0)
     until = _moment(call, "endAt") or call.now_ms
     since = max(_moment(call, "startAt") or 0, call.now_ms - LEDGER_KEPT_MS)
     account, kind = call.account, call.params.get("bizType")
-    if account.mode == UNIFIED or not _is_hf(account) or kind not in {None, "", "TRADE_EXCHANGE"}:
+    if account.mode == UNIFIED or not _is_hf(account):
         return good([])
     currency, direction = call.params.get("currency"), call.params.get("direction")
+    fills = account.read_fills(call.now_ms, product=SPOT, since_ms=since, until_ms=until, newest_first=True)
+    trades = (row for fill in fills for row in reversed(ledger_rows(fill)))
     rows = (
         row
-        for fill in account.read_fills(call.now_ms, product=SPOT, since_ms=since, until_ms=until, newest_first=True)
-        for row in reversed(ledger_rows(fill))
-        if (not last_id or int(row["id"]) < last_id)
+        for row in merge(trades, _transfers(account, since, until), key=lambda row: int(row["id"]), reverse=True)
+        if (not kind or row["bizType"] == kind)
+        and (not last_id or int(row["id"]) < last_id)
         and (not currency or row["currency"] in currency.split(","))
         and (not direction or row["direction"] == direction)
     )
     return good(list(islice(rows, limit)))
+
+
+def _transfers(account: Account, since: int, until: int) -> list[dict[str, Any]]:
+    fills = account.fills.get((SPOT, ""), [])
+    rows = []
+    for place, (moment, wallet, coin, amount) in enumerate(account.deposits):
+        if wallet == "trade_hf" and since <= moment <= until:
+            before = bisect_right(fills, moment, key=lambda fill: fill.timestamp_ms)
+            rows.append(transfer_row(fills[before - 1] if before else None, place, moment, coin, amount))
+    return sorted(rows, key=lambda row: int(row["id"]), reverse=True)
 
 
 def active_symbols(call: "Call") -> Any:

@@ -155,6 +155,28 @@ def unified_event(fill: Fill, *, lite: bool) -> dict[str, Any]:
     return {**data, "ci": fill.order.client_id, "f": fee, "fC": currency, "fT": kind, "fP": ""}
 
 
+LEDGER_IDS = 1024
+"""As many ids of the ledger belong to one fill and what came before the next."""
+
+
+def transfer_row(after: Fill | None, place: int, moment_ms: int, coin: str, amount: Decimal) -> dict[str, Any]:
+    """What came in from (or went out to) the funding wallet, `after` that fill; the account's so manieth."""
+    first = (FIRST_ROW if after is None else row_id(after)) * LEDGER_IDS
+    return {
+        "id": str(first + 3 + place % (LEDGER_IDS - 3)),
+        "tax": "0",
+        "balance": "0",
+        "accountType": "TRADE_HF",
+        "bizType": "TRANSFER",
+        "createdAt": str(moment_ms),
+        "context": "",
+        "currency": coin,
+        "amount": plain(abs(amount)),
+        "fee": "0",
+        "direction": "in" if amount > 0 else "out",
+    }
+
+
 def ledger_rows(fill: Fill) -> list[dict[str, Any]]:
     """What a spot fill leaves in the ledger: one row for each coin that it moved. The context is JSON in a text."""
     context = f'{{"symbol":"{fill.market.id}","orderId":"{fill.order.id}","tradeId":"{fill.trade_id}"}}'
@@ -174,7 +196,7 @@ def ledger_rows(fill: Fill) -> list[dict[str, Any]]:
         rows.append({"currency": currency, "amount": "0", "fee": fee, "direction": "out"})
     return [
         {
-            "id": str(row_id(fill) * 4 + place),
+            "id": str(row_id(fill) * LEDGER_IDS + place),
             "tax": "0",
             "balance": "0",
             "accountType": "TRADE_HF",

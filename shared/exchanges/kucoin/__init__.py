@@ -18,6 +18,7 @@ from shared.exchanges.kucoin.discovery import discover
 from shared.exchanges.kucoin.history import ask, feed_of, feeds, reach, read, slice_of
 from shared.exchanges.kucoin.keys import CREDENTIAL_FIELDS, balances, check_key
 from shared.exchanges.kucoin.messages import read_rest, read_stream
+from shared.exchanges.kucoin.movements import movements
 from shared.exchanges.kucoin.prices import TICKER_STREAMS
 from shared.exchanges.kucoin.rest import (
     CLASSIC,
@@ -56,6 +57,7 @@ EXCHANGE = Exchange(
     check_key=check_key,
     balances=balances,
     spot_wallets=lambda account: frozenset({"spot"}) if account.mode == CLASSIC else frozenset(),
+    movements=movements,
     history=History(
         feeds=feeds,
         feed_of=feed_of,
