@@ -57,6 +57,7 @@ EXCHANGE = Exchange(
     read_clock=read_clock,
     check_key=check_key,
     balances=balances,
+    spot_wallets=lambda account: frozenset({"spot"}) if account.mode == CLASSIC else frozenset(),
     history=HISTORY,
     streams=STREAMS,
     ticker_streams=TICKER_STREAMS,

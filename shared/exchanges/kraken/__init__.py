@@ -12,7 +12,7 @@ from shared.domain.trades import Product
 from shared.exchanges.kit.contract import CredentialField, Exchange
 from shared.exchanges.kit.credentials import repair
 from shared.exchanges.kit.wire import decode_json
-from shared.exchanges.kraken.account import balances, check_key
+from shared.exchanges.kraken.account import WALLET, balances, check_key
 from shared.exchanges.kraken.history import HISTORY
 from shared.exchanges.kraken.rest import CLOCK, ENDPOINTS, POOLS, ccxt_config, pool_use, read_clock
 from shared.exchanges.kraken.rows import read_rest, read_stream
@@ -48,6 +48,7 @@ EXCHANGE = Exchange(
     serialise_calls=True,
     check_key=check_key,
     balances=balances,
+    spot_wallets=lambda _: frozenset({WALLET}),
     history=HISTORY,
     streams=(STREAM,),
     ticker_streams=(TICKERS,),

@@ -8,9 +8,10 @@ from functools import partial
 
 from shared.exchanges.kit.contract import CredentialField, Exchange
 from shared.exchanges.kit.credentials import repair
-from shared.exchanges.okx.account import MODES, balances, check_key
+from shared.exchanges.okx.account import MODES, balances, check_key, spot_wallets
 from shared.exchanges.okx.history import HISTORY, PRODUCTS
 from shared.exchanges.okx.hosts import REGIONS
+from shared.exchanges.okx.movements import movements
 from shared.exchanges.okx.rest import CLOCK, ENDPOINTS, POOLS, ccxt_config, error_of, pool_use, read_clock
 from shared.exchanges.okx.rows import read_rest, read_stream
 from shared.exchanges.okx.stream import STREAM, decode
@@ -47,6 +48,8 @@ EXCHANGE = Exchange(
     read_clock=read_clock,
     check_key=check_key,
     balances=balances,
+    spot_wallets=spot_wallets,
+    movements=movements,
     history=HISTORY,
     streams=(STREAM,),
     ticker_streams=(TICKERS,),

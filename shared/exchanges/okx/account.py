@@ -79,6 +79,11 @@ def balances(account: Account) -> Steps[Wallets]:
     return Wallets(balances=tuple(found), missing=missing)
 
 
+def spot_wallets(account: Account) -> frozenset[str]:
+    """In all other modes the trading wallet is collateral as well, of contracts and of loans."""
+    return frozenset({"trading"}) if account.mode == "spot" else frozenset()
+
+
 def _coins(wallet: Any) -> list[Row]:
     details = rows_of(row_of(wallet, "a wallet").get("details"), "'details'")
     return [row_of(row, "a coin") for row in details]

@@ -39,6 +39,7 @@ POOLS = (
     _pool("config", 5),
     _pool("trading", 10),
     _pool("funding", 6, 1_000),
+    _pool("bills", 5),
 )
 
 
@@ -55,9 +56,10 @@ FILLS_HISTORY = _signed("privateGetTradeFillsHistory", "trade/fills-history", "f
 CONFIG = _signed("privateGetAccountConfig", "account/config", "config")
 TRADING = _signed("privateGetAccountBalance", "account/balance", "trading")
 FUNDING = _signed("privateGetAssetBalances", "asset/balances", "funding")
+BILLS = _signed("privateGetAccountBillsArchive", "account/bills-archive", "bills")
 CLOCK = _public("publicGetPublicTime", "public/time")
 MARKETS = _public("publicGetPublicInstruments", "public/instruments")
-ENDPOINTS = (FILLS, FILLS_HISTORY, CONFIG, TRADING, FUNDING, CLOCK, MARKETS)
+ENDPOINTS = (FILLS, FILLS_HISTORY, CONFIG, TRADING, FUNDING, BILLS, CLOCK, MARKETS)
 
 
 def ccxt_config(account: Account | None) -> Mapping[str, Any]:
