@@ -149,7 +149,7 @@ def _frame(dice: Random, subject: Subject, sample: dict[str, Any], counts: Count
 def _errors(dice: Random, subject: Subject, sample: dict[str, Any], counts: Counter[str]) -> None:
     """An answer with any status and headers to the error table."""
     exchange = subject.exchange
-    body = dice.choice((spoilt(dice, sample["raw"]), "<html>502</html>", b"\xff\x00", "", None, [], 7))
+    body: Any = dice.choice((spoilt(dice, sample["raw"]), "<html>502</html>", b"\xff\x00", "", None, [], 7))
     names_ = ("retry-after", "x-bapi-limit-status", "gw-ratelimit-reset", "x-mbx-used-weight-1m", "x-ratelimit-reset")
     headers = {name: str(dice.choice(STRANGE)) for name in names_ if dice.random() < 0.3}
     status = dice.choice((200, 200, 400, 401, 403, 404, 418, 429, 451, 500, 502, 503, 520))
