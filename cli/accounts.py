@@ -92,8 +92,9 @@ def connections_command(email: str | None) -> None:
                 f"{each.id}  {each.exchange:10} {each.label or '-':20} {each.email:28} "
                 f"{each.sync_status:11} stream {each.stream_state}"
             )
-            if each.error_message:
-                click.echo(f"    {each.error_message}")
+            for remark in (each.error_message, each.stream_reason):
+                if remark:
+                    click.echo(f"    {remark}")
 
 
 @click.command()
@@ -141,7 +142,7 @@ def remove(connection: str, yes: bool) -> None:
 @click.argument("connection")
 @says_errors
 def resume(connection: str) -> None:
-    """Try a suspended or parked CONNECTION again, from where it was."""
+    """Try a suspended or parked CONNECTION, or its parked stream, again, from where it was."""
     with opened() as (settings, db):
         found = find_connection(db, connection)
         connections.resume(db, found.id)

@@ -92,8 +92,9 @@ def _print_connections(page: Console, found: list[ConnectionStatus]) -> None:
             *(str(each.id)[:8], each.exchange, escape(each.label), each.sync_status, each.stream_state),
             *(shown(each.proven_until_ms), f"{each.progress:.1%}{left}", f"{each.trades:,}", _explained(each)),
         )
-        if each.error_message:
-            table.add_row("", "", f"[yellow]{escape(each.error_message)}[/yellow]")
+        for remark in (each.error_message, each.stream_reason):
+            if remark:
+                table.add_row("", "", f"[yellow]{escape(remark)}[/yellow]")
     page.print(table)
 
 

@@ -176,15 +176,15 @@ class Claims:
         if not keys:
             return
         dropped = await self._drop(keys)
-        refused = {connected.streamed.connection_id for connected in dropped if connected.state == "refused"}
-        await self._store.run(self._give_back, keys, state, refused)
+        ended = {connected.streamed.connection_id for connected in dropped if connected.state in {"refused", "parked"}}
+        await self._store.run(self._give_back, keys, state, ended)
 
-    def _give_back(self, db: Db, keys: Collection[UUID], state: str, refused: Collection[UUID]) -> None:
+    def _give_back(self, db: Db, keys: Collection[UUID], state: str, ended: Collection[UUID]) -> None:
         held = stream_leases.held_by(db, self._id, self._exchanges)
         changes = [
             stream_leases.StateChange(connection_id=key, fence=held[key].fence, state=state)
             for key in keys
-            if key in held and key not in refused
+            if key in held and key not in ended
         ]
         stream_leases.record_states(db, self._id, changes)
         stream_leases.give_back(db, self._id, keys)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from shared.domain.connections import Credentials
-from shared.domain.errors import ExchangeUnavailable, TradeSyncError
+from shared.domain.errors import ExchangeUnavailable, ReaderFailed, TradeSyncError
 from shared.domain.trades import Trade, Unreadable
 from shared.exchanges.kit.addresses import through
 from shared.exchanges.kit.contract import (
@@ -65,7 +65,7 @@ class Ears(Protocol):
 
 
 class Ending(Struct, frozen=True):
-    """Why a seat is over. `error` where the exchange refused this account, and not the whole socket."""
+    """Why a seat is over. `error` where the exchange refused this account, or where our reader failed."""
 
     reason: str
     error: TradeSyncError | None = None
@@ -98,8 +98,11 @@ class Seat:
 class Table:
     """One socket, and who sits at it."""
 
-    def __init__(self, group: "Group", protocol: StreamProtocol, address: str, now: ExchangeTime) -> None:
+    def __init__(
+        self, group: "Group", protocol: StreamProtocol, address: str, now: ExchangeTime, *, is_for_one: bool
+    ) -> None:
         self.group = group
+        self.places = 1 if is_for_one else group.stream.accounts_per_socket
         self.protocol = protocol
         self.now = now
         self.socket = Socket(protocol, hear=self._hear, garbled=self._garbled, now=now)
@@ -122,7 +125,7 @@ class Table:
         return (
             not self.is_retiring
             and not self.socket.reason
-            and len(self.seats) < self.group.stream.accounts_per_socket
+            and len(self.seats) < self.places
             and not (self.opened.done() and self.opened.result() is not None)
         )
 
@@ -175,6 +178,7 @@ class Table:
             await self.socket.read()
         except Exception:  # a fault of ours or of a protocol ends this socket, nothing else
             log.exception("stream.socket_failed", exchange=self.group.exchange.id, stream=stream.name)
+            self.socket.is_crashed = True
         finally:
             self._clear()
 
@@ -182,12 +186,14 @@ class Table:
         if self._retirement is not None:
             self._retirement.cancel()
         self.group.tables.discard(self)
+        error = ReaderFailed() if self.socket.is_crashed else None
         if not self.opened.done():
-            self.opened.set_result(ExchangeUnavailable("The socket was not opened."))
+            self.opened.set_result(error or ExchangeUnavailable("The socket was not opened."))
+        ending = Ending(self.socket.reason or "not opened", error)
         seats, self.seats = self.seats, {}
         for seat in seats.values():
             if not seat.over.done():
-                seat.over.set_result(Ending(self.socket.reason or "not opened"))
+                seat.over.set_result(ending)
 
     def _hear(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -247,14 +253,19 @@ class Group:
         self._looking: asyncio.Task[None] | None = None
         self._looked_at = 0.0
 
-    async def take(self, streamed: Streamed, credentials: Credentials, ticket: Ticket) -> Seat:
-        """A seat on an open socket, an old one or a new one. Raises when the socket could not be opened."""
+    async def take(
+        self, streamed: Streamed, credentials: Credentials, ticket: Ticket, *, is_alone: bool = False
+    ) -> Seat:
+        """A seat on an open socket, an old one or a new one. Raises when the socket could not be opened.
+
+        `is_alone`: on a new one that nobody shares, so that its trouble is nobody else's.
+        """
         now = await self.tickets.clock(self.exchange.id, self.region)
         self._markets = await self.tickets.markets(self.exchange.id, self.region)
         table = next((table for table in self.tables if table.has_room), None)
-        if table is None or streamed.connection_id in table.seats:
+        if table is None or is_alone or streamed.connection_id in table.seats:
             address = through(self._simulator_url, self.exchange.id, self.stream.url(self.region, ticket))
-            table = Table(self, self.stream.protocol(self._markets), address, now)
+            table = Table(self, self.stream.protocol(self._markets), address, now, is_for_one=is_alone)
             self.tables.add(table)
         seat = table.join(streamed, credentials, ticket)
         try:

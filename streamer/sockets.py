@@ -85,6 +85,7 @@ class Socket:
         self.opened_at = 0.0
         self.frames = 0
         self.reason = ""
+        self.is_crashed = False  # it ended because our reader failed, and not the exchange
         self._hear, self._garbled, self._now = hear, garbled, now
         self._connection: ClientConnection | None = None
         self._outgoing: deque[Frame] = deque()
@@ -167,22 +168,22 @@ class Socket:
         self.frames += 1
         try:
             events = self.protocol.receive(frame, self._now())
+            if events:
+                self._hear(events)
             self._faults = 0
         except ContractBroken as error:
-            events = self._fault(Garbled(frame, error.sentence))
+            self._fault(Garbled(frame, error.sentence))
         except Exception as error:  # a reader's fault on one frame must not end what else is heard
             log.exception("stream.reader_failed", error=type(error).__name__)
-            events = self._fault(Garbled(frame, f"the reader failed: {type(error).__name__}"))
-        if events:
-            self._hear(events)
+            self._fault(Garbled(frame, f"the reader failed: {type(error).__name__}"), is_crash=True)
         self.act()
 
-    def _fault(self, garbled: Garbled) -> list[Event]:
+    def _fault(self, garbled: Garbled, *, is_crash: bool = False) -> None:
         self._garbled(garbled)
         self._faults += 1
-        if self._faults >= _FAULTS_IN_A_ROW:
+        if self._faults >= _FAULTS_IN_A_ROW and not self.reason:
+            self.is_crashed = is_crash
             self.end("nothing could be read any more", is_sane=False)
-        return []
 
     def _arm(self, deadline: int) -> None:
         if self._timer is not None:
@@ -202,6 +203,7 @@ class Socket:
                 events = self.protocol.tick(now)
             except Exception as error:  # a fault of the protocol ends this socket, nothing else
                 log.exception("stream.reader_failed", error=type(error).__name__)
+                self.is_crashed = True
                 self.end(f"the protocol failed: {type(error).__name__}", is_sane=False)
                 return
             if events:

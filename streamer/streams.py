@@ -1,6 +1,7 @@
 """One connection's streams, kept alive: signed in, succeeded before they end, opened again after they broke.
 
-A stream never gives up. Only what its owner must mend ends it: then the connection is suspended.
+A stream never gives up. Only what its owner must mend ends it: then the connection is suspended. One whose messages
+end our reader three times in a row is parked: an operator must look, and history is read on meanwhile.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from shared.domain.errors import (
     ClockWrong,
     ExchangeUnavailable,
     RateLimited,
+    ReaderFailed,
     TradeSyncError,
     Transient,
     UserActionNeeded,
@@ -32,7 +34,8 @@ _SIGN_IN_SECONDS = 30.0
 _LASTED_SECONDS = 60.0
 _SUCCESSION_SPREAD_SECONDS = 2.0
 _RENEW_AGAIN_SECONDS = 30.0
-_STATES = ("refused", "lost", "connecting", "live")  # the worst of a connection's streams is its state
+_CRASHES_ALLOWED = 3
+_STATES = ("parked", "refused", "lost", "connecting", "live")  # the worst of a connection's streams is its state
 
 log = get_log()
 Say = Callable[[str, str], None]  # a state and its reason
@@ -74,16 +77,17 @@ class AccountStream:
         self.streamed, self.stream = streamed, stream
         self._exchange, self._group, self._tickets, self._duties, self._say = exchange, group, tickets, duties, say
         self._backoff = Backoff()
+        self._crashes = 0  # in a row: sockets that ended because our reader failed
         self._ticket: Ticket = {}
 
     async def run(self) -> None:
-        """Keep the stream alive until cancelled, or until only its owner can mend it."""
+        """Keep the stream alive until cancelled, or until only its owner or an operator can mend it."""
         seat = await self._sit_down()
         while seat is not None:
             seat = await self._stay(seat)
 
     async def _sit_down(self, lost: Ending | None = None) -> Seat | None:
-        """A live seat, however long it takes; None when only the owner can mend it."""
+        """A live seat, however long it takes; None when only the owner or an operator can mend it."""
         error = None if lost is None else lost.error or ExchangeUnavailable(lost.reason)
         while True:
             if error is not None and not await self._bear(error):
@@ -97,9 +101,12 @@ class AccountStream:
                 error = Transient(f"The stream could not be opened ({type(failure).__name__}).")
 
     async def _try(self) -> Seat:
-        """One attempt at a live seat. Raises why it failed."""
+        """One attempt at a live seat. Raises why it failed.
+
+        Where our reader failed nobody knows on whose message: all who shared that socket are apart from now on.
+        """
         credentials, ticket = await self._tickets.prepare(self.stream, self.streamed)
-        seat = await self._group.take(self.streamed, credentials, ticket)
+        seat = await self._group.take(self.streamed, credentials, ticket, is_alone=self._crashes > 0)
         try:
             await _first(seat.live, seat.over, within=_SIGN_IN_SECONDS)
         except asyncio.CancelledError:
@@ -118,12 +125,18 @@ class AccountStream:
         return seat
 
     async def _bear(self, error: TradeSyncError) -> bool:
-        """Show the error and wait before the next try. False when there is none: the owner must act."""
+        """Show the error and wait before the next try. False when there is none: somebody must act."""
         if isinstance(error, UserActionNeeded) and not isinstance(error, ClockWrong):
             self._say("refused", error.sentence)
             log.error("stream.refused", **self._names(), error=error.code, reason=error.sentence)
             self._duties.suspend(self.streamed, error)
             return False
+        if isinstance(error, ReaderFailed):
+            self._crashes += 1
+            if self._crashes >= _CRASHES_ALLOWED:
+                self._say("parked", f"{error.sentence} History is read on. `tradesync resume` tries the stream again.")
+                log.error("stream.parked", **self._names(), crashes=self._crashes)
+                return False
         at_least = 0.0
         if isinstance(error, ClockWrong):
             await self._tickets.remeasure(self._exchange.id, self.streamed.account.region)
@@ -160,6 +173,7 @@ class AccountStream:
             return successor
         if time.monotonic() - seat.live_at >= _LASTED_SECONDS:
             self._backoff.reset()
+            self._crashes = 0
         return await self._sit_down(ending)
 
     async def _until_news(self, seat: Seat) -> None:
@@ -266,7 +280,7 @@ class Connected:
 
     @property
     def state(self) -> str:
-        """off (nothing to stream), connecting, live, lost, refused: the worst of its streams."""
+        """off (nothing to stream), connecting, live, lost, refused, parked: the worst of its streams."""
         return min((state for state, _ in self._states.values()), key=_STATES.index, default="off")
 
     async def close(self) -> None:

@@ -63,8 +63,8 @@ def connection(status: ConnectionStatus) -> Shown:
 
 
 def _note(status: ConnectionStatus) -> str:
-    if status.error_message:
-        return status.error_message
+    if trouble := status.error_message or (status.stream_state == "parked" and status.stream_reason):
+        return trouble
     if status.left_ms is not None:
         return f"History is {status.progress:.1%} read, about {span(status.left_ms)} left."
     if status.quarantined:

@@ -20,6 +20,7 @@ TradeSyncError                 a code and one sentence for the user
     UnreadableRow              a row or message that cannot be read
     PageStuck                  a page that does not move on
     TradeContradicted          one identity, two truths
+  ReaderFailed                 a message ends our reader           stream: again, then parked
   BadInput                     what the user or a program asked for makes no sense
 anything else                  our fault: the job fails, the process lives
 """
@@ -166,6 +167,12 @@ class TradeContradicted(ContractBroken):
     """The exchange told two different stories about one trade."""
 
     code = "trade_contradicted"
+
+
+class ReaderFailed(TradeSyncError):
+    """Our reader fails on what the exchange says; the messages are kept in quarantine."""
+
+    code = "reader_failed"
 
 
 class BadInput(TradeSyncError):

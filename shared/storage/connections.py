@@ -19,7 +19,7 @@ RESTING = (SyncStatus.SUSPENDED, SyncStatus.PARKED, SyncStatus.CLOSED)
 
 
 class Connection(Struct, frozen=True, kw_only=True):
-    """A connection as stored, without its credentials. `stream_state`: off, connecting, live, lost, refused."""
+    """A connection as stored, without its credentials. `stream_state`: off, connecting, live, lost, refused, parked."""
 
     id: UUID
     user_id: UUID
@@ -202,7 +202,7 @@ def remove_connection(db: Db, connection_id: UUID) -> bool:
             """
             UPDATE user_exchange_connections
             SET removed_at = now(), is_active = false, credentials_encrypted = '', stream_state = 'off',
-                stream_changed_at = now()
+                stream_reason = NULL, stream_changed_at = now()
             WHERE id = %s AND removed_at IS NULL
             """,
             (connection_id,),
@@ -328,12 +328,13 @@ def suspend(db: Db, connection_id: UUID, error: TradeSyncError, *, status: SyncS
 
 
 def resume(db: Db, connection_id: UUID) -> None:
-    """Wake a resting connection: every duty is due now. Raises `BadInput` when there is none such."""
+    """Wake a resting connection, or its parked stream: every duty is due now. Raises `BadInput` for none."""
     with db.transaction():
         found = db.execute(
             """
             UPDATE user_exchange_connections
-            SET is_active = true, sync_status = 'new', error_code = NULL, error_message = NULL, failures = 0
+            SET is_active = true, sync_status = 'new', error_code = NULL, error_message = NULL, failures = 0,
+                stream_state = CASE stream_state WHEN 'parked' THEN 'off' ELSE stream_state END, stream_reason = NULL
             WHERE id = %s AND removed_at IS NULL
             """,
             (connection_id,),
@@ -344,7 +345,7 @@ def resume(db: Db, connection_id: UUID) -> None:
 
 
 def set_stream_state(db: Db, connection_id: UUID, state: str) -> bool:
-    """Say how the stream is: off, connecting, live, lost, refused. True when it changed.
+    """Say how the stream is: off, connecting, live, lost, refused, parked. True when it changed.
 
     A stream that stops being live makes history due now: from here on it is polled.
     """

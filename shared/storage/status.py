@@ -28,6 +28,7 @@ class ConnectionStatus(Struct, frozen=True, kw_only=True):
     label: str
     sync_status: str
     stream_state: str
+    stream_reason: str | None
     stream_changed_ms: int | None
     error_code: str | None
     error_message: str | None
@@ -173,6 +174,7 @@ def _status(row: Row) -> ConnectionStatus:
         label=row["label"],
         sync_status=row["sync_status"],
         stream_state=row["stream_state"],
+        stream_reason=row["stream_reason"],
         stream_changed_ms=optional_millis(row["stream_changed_at"]),
         error_code=row["error_code"],
         error_message=row["error_message"],

@@ -17,7 +17,8 @@ from shared.storage.connections import SealedKey
 from shared.storage.values import Db, as_mapping, json_text
 
 _IS_WANTED = """(c.is_active AND c.removed_at IS NULL AND u.is_active
-    AND c.sync_status NOT IN ('suspended', 'parked', 'closed') AND c.exchange_name = ANY (%(exchanges)s::text[]))"""
+    AND c.sync_status NOT IN ('suspended', 'parked', 'closed') AND c.stream_state <> 'parked'
+    AND c.exchange_name = ANY (%(exchanges)s::text[]))"""
 
 # What makes a stream another one: its owner opens it anew when this changes.
 _MARK = """md5(concat_ws('|', c.key_version, encode(c.credentials_encrypted, 'hex'), c.products::text, c.region,
@@ -25,7 +26,8 @@ _MARK = """md5(concat_ws('|', c.key_version, encode(c.credentials_encrypted, 'he
 
 
 class Held(Struct, frozen=True, kw_only=True):
-    """A lease of ours. Not wanted any more: the connection was removed, suspended or switched off. `mark` changes
+    """A lease of ours. Not wanted any more: the connection was removed, suspended, switched off, or its stream
+    is parked. `mark` changes
     with what the stream is made from (key, products, region, mode, way out)."""
 
     fence: int
@@ -50,7 +52,7 @@ class Streamed(Struct, frozen=True, kw_only=True):
 
 
 class StateChange(Struct, frozen=True, kw_only=True):
-    """A stream is in another state: off, connecting, live, lost, refused. `reason` goes into the record of events."""
+    """A stream is in another state: off, connecting, live, lost, refused, parked. `reason` is shown with it."""
 
     connection_id: UUID
     fence: int
@@ -184,10 +186,11 @@ def record_states(db: Db, holder: UUID, changes: Sequence[StateChange]) -> list[
         rows = db.execute(
             """
             WITH told AS (
-                SELECT * FROM json_to_recordset(%(told)s::json) AS r (connection_id uuid, fence bigint, state text)
+                SELECT * FROM json_to_recordset(%(told)s::json)
+                              AS r (connection_id uuid, fence bigint, state text, reason text)
             ),
             before AS MATERIALIZED (
-                SELECT c.id, c.stream_state, told.state
+                SELECT c.id, c.stream_state, told.state, told.reason
                 FROM told JOIN stream_leases l ON l.connection_id = told.connection_id
                                               AND l.holder = %(holder)s AND l.fence = told.fence
                           JOIN user_exchange_connections c ON c.id = told.connection_id
@@ -199,7 +202,8 @@ def record_states(db: Db, holder: UUID, changes: Sequence[StateChange]) -> list[
                 SELECT id, 'catch_up', now() FROM before WHERE stream_state = 'live'
                 ON CONFLICT (connection_id, duty) DO UPDATE SET due_at = least(duties.due_at, now())
             )
-            UPDATE user_exchange_connections c SET stream_state = before.state, stream_changed_at = now()
+            UPDATE user_exchange_connections c
+            SET stream_state = before.state, stream_reason = nullif(before.reason, ''), stream_changed_at = now()
             FROM before WHERE c.id = before.id
             RETURNING c.id, c.user_id
             """,
@@ -207,14 +211,19 @@ def record_states(db: Db, holder: UUID, changes: Sequence[StateChange]) -> list[
                 "holder": holder,
                 "told": json_text(
                     [
-                        {"connection_id": change.connection_id, "fence": change.fence, "state": change.state}
+                        {
+                            "connection_id": change.connection_id,
+                            "fence": change.fence,
+                            "state": change.state,
+                            "reason": change.reason,
+                        }
                         for change in newest.values()
                     ]
                 ),
             },
         ).fetchall()
         changed = [(newest[row[0]], row[1]) for row in rows]
-        told = [change for change, _ in changed if change.state in {"lost", "refused"}]
+        told = [change for change, _ in changed if change.state in {"lost", "refused", "parked"}]
         db.execute(
             """
             INSERT INTO events (name, connection_id, fields)

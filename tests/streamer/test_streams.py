@@ -201,6 +201,55 @@ async def test_one_account_refused_on_a_shared_socket_does_not_disturb_the_other
     assert streamer.counts["lost"] == 0
 
 
+async def test_messages_that_end_the_reader_park_their_own_stream_and_resume_retries_it(stage, server):
+    good, bad = stage.connect(), stage.connect()
+    parked = []
+
+    async def poison(joined):
+        if joined == bad and not parked:
+            for _ in range(3):
+                await server.say(bad, {"op": "crash", "id": str(bad)})
+
+    server.when_joined = poison
+    streamer = stage.start(accounts_per_socket=10)
+    await becoming(lambda: stage.state(bad) == "parked", within=20)
+    await becoming(lambda: stage.state(good) == "live" and bad not in streamer.claims.connected)
+    stored = connections.get_connection(stage.db, bad)
+    assert (stored.sync_status, stored.error_code) == ("new", None)
+    assert stage.one("SELECT due_at IS NOT NULL FROM duties WHERE connection_id = %s AND duty = 'catch_up'", bad)
+    assert "tradesync resume" in stage.one("SELECT stream_reason FROM user_exchange_connections WHERE id = %s", bad)
+    assert stage.one("SELECT fields ->> 'reason' FROM events WHERE name = 'stream.parked'").startswith("Our reader")
+    # Nobody knows on whose message a shared socket's reader failed, and so the two were parted.
+    kept = stage.all("SELECT connection_id, raw ->> 'op', seen FROM quarantine")
+    assert (bad, "crash", 6) in [(connection, op or "crash", seen) for connection, op, seen in kept]
+    assert good not in [connection for connection, _, _ in kept]
+    joins = server.joins[bad]
+    identity = await server.trade(good)
+    await becoming(lambda: identity in stage.queued_trades())
+
+    parked.append(bad)
+    connections.resume(stage.db, bad)
+    stage.db.commit()
+    await becoming(lambda: stage.state(bad) == "live")
+    assert server.joins[bad] == joins + 1
+    identity = await server.trade(bad)
+    await becoming(lambda: identity in stage.queued_trades())
+
+
+async def test_messages_that_are_no_messages_never_park_a_stream(stage, server):
+    connection = stage.connect()
+    good = 4
+
+    async def babble(joined):
+        if server.joins[joined] < good:
+            for _ in range(3):
+                await server.say(joined, '{"half a fr')
+
+    server.when_joined = babble
+    stage.start()
+    await becoming(lambda: server.joins[connection] == good and stage.state(connection) == "live", within=30)
+
+
 async def test_a_ticket_is_fetched_before_each_socket_and_kept_alive(stage, server):
     connection = stage.connect()
     stage.start(has_ticket=True, renew_ms=100)
