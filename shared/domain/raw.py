@@ -1,5 +1,6 @@
 """Raw messages are kept for good, without what might open something."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ _SECRETS = frozenset(
     }
 )
 _GONE = "(removed)"
+# `"name": "value` and `name=value`: what is no whole JSON may hold them too, to its very end.
+_NAMED = re.compile(r'("([\w-]{3,})"\s*:\s*")(?:[^"\\]|\\.)+|(\b([\w-]{3,})=)[^\s&",;]+')
 
 
 def without_secrets(raw: Any) -> Any:
@@ -26,6 +29,15 @@ def without_secrets(raw: Any) -> Any:
         kept_list = [without_secrets(value) for value in raw]
         return raw if all(kept is value for kept, value in zip(kept_list, raw, strict=True)) else kept_list
     return raw
+
+
+def text_without_secrets(text: str) -> str:
+    """The same for a message that is a text, whether it is whole JSON or not."""
+    return _NAMED.sub(_removed, text)
+
+
+def _removed(found: re.Match[str]) -> str:
+    return f"{found[1] or found[3]}{_GONE}" if _is_secret(found[2] or found[4]) else found[0]
 
 
 def _is_secret(name: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What could not be read, or contradicts: kept whole with its reason, shown, and replayable after a mend."""
+"""What could not be read, or contradicts: kept with its reason and without secrets, replayable after a mend."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -7,12 +7,13 @@ from uuid import UUID
 
 from msgspec import Struct
 
+from shared.domain.raw import text_without_secrets, without_secrets
 from shared.domain.trades import Unreadable
 from shared.storage.values import Db, json_text, millis
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """Something to keep. `raw` is what came, as plain JSON values, text or bytes."""
+    """Something to keep. `raw` is what came, as plain JSON values, text or bytes; secrets are not kept."""
 
     connection_id: UUID | None
     exchange: str | None
@@ -170,10 +171,11 @@ def resolve(db: Db, item_id: int) -> bool:
 def _raw_text(raw: Any) -> str:
     if isinstance(raw, bytes):
         raw = raw.decode("utf-8", "backslashreplace")
+    kept = text_without_secrets(raw) if isinstance(raw, str) else without_secrets(raw)
     try:
-        return json_text(raw)
+        return json_text(kept)
     except (TypeError, ValueError):
-        return json_text(repr(raw).encode("utf-8", "backslashreplace").decode())
+        return json_text(text_without_secrets(repr(kept)).encode("utf-8", "backslashreplace").decode())
 
 
 def _uuid(value: Any) -> UUID | None:

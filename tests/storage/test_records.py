@@ -63,6 +63,23 @@ def test_whatever_came_can_be_kept(db, raw):
     assert kept.raw
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"op": "login", "args": [{"apiKey": "opens-it", "n": Decimal(1)}]},
+        '{"op":"login","apiKey":"opens-it"}',
+        b'{"n":"1","apiKey":"opens-it',
+        {"secret": "opens-it", "n": object()},
+    ],
+)
+def test_quarantine_keeps_no_secret(db, raw):
+    item = quarantine.Item(connection_id=None, exchange="someplace", source="stream", reason="unreadable", raw=raw)
+    quarantine.record(db, [item])
+    (kept,) = quarantine.listed(db)
+    assert "opens-it" not in kept.raw
+    assert "removed" in kept.raw
+
+
 def test_quarantine_is_shown_to_its_owner_only_and_until_it_is_resolved(db):
     user, other = a_user(db), a_user(db)
     connection = a_connection(db, user_id=user.id)
