@@ -46,7 +46,7 @@ def read_price(product: Product, message: Any, markets: Markets, memory: dict[st
     """The price in one message of a topic; quotes of contracts come as price and amount."""
     del memory
     tick = row_of(message.get("tick"), "'tick'")
-    market = markets.get(product, text(message, "ch").split(".")[1])
+    market = markets.get(product, text(message, "ch").partition(".")[2].partition(".")[0])
     return (
         Ticker(
             symbol=market.symbol,

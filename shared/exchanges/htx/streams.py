@@ -19,7 +19,7 @@ from shared.exchanges.htx.messages import CLEARING, EXECUTIONS, OLD_ORDERS, deco
 from shared.exchanges.htx.rest import CONTRACTS, LEGACY, SPOT_SOCKETS, UID
 from shared.exchanges.htx.trouble import OTHER_MODE
 from shared.exchanges.kit.contract import Broken, Frame, Heard, Pool, Request, Steps, Stream, Ticket
-from shared.exchanges.kit.fields import row_of
+from shared.exchanges.kit.fields import row_of, word
 from shared.exchanges.kit.private_socket import PrivateSocket
 from shared.exchanges.kit.signing import hmac_base64
 from shared.exchanges.kit.talk import Answered, Ends, Manners, Meaning, PrivateTalk, Say, Step, Told, Turn
@@ -70,7 +70,7 @@ def _spot_subscribe(turn: Turn) -> list[Frame]:
 def _spot_meaning(message: Any, turn: Turn) -> Meaning:
     del turn
     frame = row_of(message, "the message")
-    action, channel = frame.get("action"), str(frame.get("ch", ""))
+    action, channel = word(frame, "action"), str(frame.get("ch", ""))
     if action == "ping":
         return Say((encode_json({"action": "pong", "data": frame.get("data")}),))
     code = frame.get("code")
@@ -109,7 +109,7 @@ def _old_subscribe(turn: Turn) -> list[Frame]:
 def _contract_meaning(message: Any, turn: Turn) -> Meaning:
     del turn
     frame = row_of(message, "the message")
-    operation = frame.get("op")
+    operation = word(frame, "op")
     if operation == "ping":
         return Say((encode_json({"op": "pong", "ts": frame.get("ts")}),))
     if operation == "close":
