@@ -22,8 +22,9 @@ from simulator.kraken.errors import (
 from simulator.truth import Account
 
 QUERY_FUNDS, QUERY_OPEN, QUERY_CLOSED = "query-funds", "query-open-trades", "query-closed-trades"
+QUERY_LEDGERS = "query-ledger-entries"
 SOCKETS = "access-websockets"
-READ = (QUERY_FUNDS, QUERY_OPEN, QUERY_CLOSED, "query-ledger-entries", SOCKETS)
+READ = (QUERY_FUNDS, QUERY_OPEN, QUERY_CLOSED, QUERY_LEDGERS, SOCKETS)
 POWERS = {"trade": ("modify-trades", "close-trades"), "withdraw": ("withdraw-funds",), "transfer": ("deposit-funds",)}
 PATIENCE = 20
 LOCKOUT_MS = 900_000

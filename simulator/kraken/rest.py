@@ -9,7 +9,8 @@ from simulator.dialect import Call, Route
 from simulator.http import Response
 from simulator.kraken.errors import good
 from simulator.kraken.history import query_orders, trades_history
-from simulator.kraken.keys import QUERY_CLOSED, QUERY_FUNDS, QUERY_OPEN, SOCKETS, key_report
+from simulator.kraken.keys import QUERY_CLOSED, QUERY_FUNDS, QUERY_LEDGERS, QUERY_OPEN, SOCKETS, key_report
+from simulator.kraken.ledgers import ledgers
 from simulator.kraken.listings import asset_id, asset_pairs, assets, short_name
 from simulator.kraken.tokens import LIFE_S, Tokens
 from simulator.truth import SPOT, plain
@@ -33,6 +34,7 @@ def routes(tokens: Tokens) -> Iterator[Route]:
         ("Balance", _balance, 1, (QUERY_FUNDS,)),
         ("BalanceEx", _extended_balance, 1, (QUERY_FUNDS,)),
         ("TradesHistory", trades_history, 2, (QUERY_CLOSED,)),
+        ("Ledgers", ledgers, 2, (QUERY_LEDGERS,)),
         ("QueryOrders", query_orders, 1, (QUERY_OPEN, QUERY_CLOSED)),
     ):
         path, details = f"/0/private/{name}", {"needs": needs}

@@ -14,6 +14,7 @@ from shared.exchanges.kit.credentials import repair
 from shared.exchanges.kit.wire import decode_json
 from shared.exchanges.kraken.account import WALLET, balances, check_key
 from shared.exchanges.kraken.history import HISTORY
+from shared.exchanges.kraken.movements import movements
 from shared.exchanges.kraken.rest import CLOCK, ENDPOINTS, POOLS, ccxt_config, pool_use, read_clock
 from shared.exchanges.kraken.rows import read_rest, read_stream
 from shared.exchanges.kraken.stream import STREAM
@@ -49,6 +50,7 @@ EXCHANGE = Exchange(
     check_key=check_key,
     balances=balances,
     spot_wallets=lambda _: frozenset({WALLET}),
+    movements=movements,
     history=HISTORY,
     streams=(STREAM,),
     ticker_streams=(TICKERS,),

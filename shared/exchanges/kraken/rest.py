@@ -32,10 +32,11 @@ def _public(name: str) -> Endpoint:
 
 TRADES = _signed("TradesHistory", 2)
 BALANCES = _signed("BalanceEx")
+LEDGERS = _signed("Ledgers", 2)
 KEY = _signed("GetApiKeyInfo")
 TOKEN = _signed("GetWebSocketsToken")
 CLOCK = _public("Time")
-ENDPOINTS = (TRADES, BALANCES, KEY, TOKEN, CLOCK, _public("AssetPairs"))
+ENDPOINTS = (TRADES, BALANCES, LEDGERS, KEY, TOKEN, CLOCK, _public("AssetPairs"))
 
 
 def ccxt_config(account: Account | None) -> Mapping[str, Any]:
