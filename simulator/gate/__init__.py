@@ -9,7 +9,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.dialect import DAY_MS, EIGHT_PLACES, Call, Dialect, Event, Refusal, Route, SocketRoute
-from simulator.gate import history, keys, listings, talk, wallets
+from simulator.gate import book, history, keys, listings, talk, wallets
 from simulator.gate.errors import refused
 from simulator.gate.listings import GT
 from simulator.gate.prices import frame_of
@@ -78,6 +78,7 @@ class Gate(Dialect):
         yield _private("/margin/funding_accounts", _none, "spot", OTHER)
         yield _private("/margin/cross/accounts", wallets.cross_margin, "spot", OTHER)
         yield _private("/spot/accounts", wallets.spot_accounts, "spot", TRADING)
+        yield _private("/spot/account_book", book.account_book, "spot", TRADING)
         yield _private("/spot/my_trades", history.my_trades, "spot", TRADING)
         yield _private("/spot/open_orders", history.open_orders, "spot", TRADING)
         yield _private("/spot/orders/{order_id}", history.one_order, "spot", TRADING)

@@ -18,7 +18,8 @@ FARTHEST = 100_000
 ACCOUNTS = ("spot", "margin", "cross_margin", "unified")
 
 
-def _whole(call: Call, name: str, usual: int, least: int = 0, most: int = 1 << 53) -> int:
+def whole(call: Call, name: str, usual: int, least: int = 0, most: int = 1 << 53) -> int:
+    """A whole number among the parameters; raises for anything else or outside the bounds."""
     written = call.params.get(name, "")
     if not written:
         return usual
@@ -27,10 +28,10 @@ def _whole(call: Call, name: str, usual: int, least: int = 0, most: int = 1 << 5
     return int(written)
 
 
-def _window(call: Call) -> tuple[int, int]:
+def window(call: Call) -> tuple[int, int]:
     """Both ends in seconds. One end alone means seven days, none the last seven."""
     now = call.now_ms // 1000
-    since, until = _whole(call, "from", -1), _whole(call, "to", -1)
+    since, until = whole(call, "from", -1), whole(call, "to", -1)
     if since < 0:
         until = now if until < 0 else until
         since = until - WEEK_S
@@ -80,8 +81,8 @@ def _order(call: Call, order_id: str) -> Order:
 def my_trades(call: Call) -> Any:
     """GET /spot/my_trades: by the time when the order ended; with `order_id` everything of that order."""
     account, params = call.account, call.params
-    limit = _whole(call, "limit", USUAL_PAGE, 1, LARGEST_PAGE)
-    skipped = limit * (_whole(call, "page", 1, 1) - 1)
+    limit = whole(call, "limit", USUAL_PAGE, 1, LARGEST_PAGE)
+    skipped = limit * (whole(call, "page", 1, 1) - 1)
     if skipped > FARTHEST:
         raise refusal("INVALID_PARAM_VALUE", "invalid argument: limit * (page - 1) exceeds 100000")
     is_hidden = _is_of_another(call)
@@ -89,7 +90,7 @@ def my_trades(call: Call) -> Any:
         found = iter(ended.fills_of(account, _order(call, params["order_id"]), call.now_ms))
     else:
         market = _market(call, SPOT, "currency_pair")
-        found = ended.read(account, call.now_ms, market.id if market else "", *_window(call))
+        found = ended.read(account, call.now_ms, market.id if market else "", *window(call))
     if is_hidden:
         return []
     seen = (fill for fill in found if may_see(account, fill.market.id))
@@ -99,8 +100,8 @@ def my_trades(call: Call) -> Any:
 def open_orders(call: Call) -> Any:
     """GET /spot/open_orders: all pairs, so many orders of each to a page."""
     account = call.account
-    limit = _whole(call, "limit", USUAL_PAGE, 1, USUAL_PAGE)
-    skipped = limit * (_whole(call, "page", 1, 1) - 1)
+    limit = whole(call, "limit", USUAL_PAGE, 1, USUAL_PAGE)
+    skipped = limit * (whole(call, "page", 1, 1) - 1)
     if _is_of_another(call):
         return []
     by_pair: dict[str, list[Order]] = {}
@@ -139,8 +140,8 @@ def _futures_page(call: Call, since_ms: int | None, until_ms: int | None) -> Any
     product = product_of(call)
     if not has_opened(call.account, product):
         raise refusal("USER_NOT_FOUND")
-    limit = _whole(call, "limit", USUAL_PAGE, 1, LARGEST_PAGE)
-    skipped = _whole(call, "offset", 0, 0, FARTHEST)
+    limit = whole(call, "limit", USUAL_PAGE, 1, LARGEST_PAGE)
+    skipped = whole(call, "offset", 0, 0, FARTHEST)
     market = _market(call, product, "contract")
     found = call.account.read_fills(
         call.now_ms,
@@ -163,7 +164,7 @@ def futures_timerange(call: Call) -> Any:
 
     Whether it has a longest window or a farthest offset is not documented: it has those of spot here.
     """
-    since, until = _window(call)
+    since, until = window(call)
     page = _futures_page(call, since * 1000, until * 1000 + 999)
     return [rows.futures_row(fill, in_decimals=_in_decimals(call)) for fill in page]
 

@@ -10,6 +10,7 @@ from functools import partial
 from shared.exchanges.gate.account import CLASSIC, UNIFIED, balances, check_key
 from shared.exchanges.gate.history import HISTORY, PRODUCTS
 from shared.exchanges.gate.hosts import REGIONS
+from shared.exchanges.gate.movements import movements
 from shared.exchanges.gate.prices import TICKER_STREAMS
 from shared.exchanges.gate.rest import CLOCK, ENDPOINTS, POOLS, ccxt_config, error_of, pool_use, read_clock
 from shared.exchanges.gate.rows import read_rest, read_stream
@@ -50,6 +51,7 @@ EXCHANGE = Exchange(
     check_key=check_key,
     balances=balances,
     spot_wallets=lambda account: frozenset({"spot"}) if account.mode == CLASSIC else frozenset(),
+    movements=movements,
     history=HISTORY,
     streams=STREAMS,
     ticker_streams=TICKER_STREAMS,

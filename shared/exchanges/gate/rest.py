@@ -38,6 +38,7 @@ DETAIL = _endpoint("privateAccountGetDetail", "account/detail")
 KEYS = _endpoint("privateAccountGetMainKeys", "account/main_keys")
 MODE = _endpoint("privateUnifiedGetUnifiedMode", "unified/unified_mode")
 SPOT_WALLET = _endpoint("privateSpotGetAccounts", "spot/accounts")
+ACCOUNT_BOOK = _endpoint("privateSpotGetAccountBook", "spot/account_book")
 FUTURES_WALLET = _endpoint("privateFuturesGetSettleAccounts", "futures/{settle}/accounts")
 UNIFIED_WALLET = _endpoint("privateUnifiedGetAccounts", "unified/accounts")
 MARGIN_WALLETS = _endpoint("privateMarginGetAccounts", "margin/accounts")
@@ -52,6 +53,7 @@ ENDPOINTS = (
     KEYS,
     MODE,
     SPOT_WALLET,
+    ACCOUNT_BOOK,
     FUTURES_WALLET,
     UNIFIED_WALLET,
     MARGIN_WALLETS,
