@@ -28,8 +28,8 @@ def _number(fill: Fill) -> int:
 
 def spot_fills(call: Call) -> Any:
     """GET /api/v2/spot/trade/fills."""
-    since, until = _window(call, SPOT_SPAN_MS)
-    found = _newest_first(call, SPOT, _market_id(call, SPOT), since, until, before_id=_whole(call, "idLessThan"))
+    since, until = window(call, SPOT_SPAN_MS)
+    found = _newest_first(call, SPOT, _market_id(call, SPOT), since, until, before_id=whole(call, "idLessThan"))
     page = _page(call, _of_order(call, found), LARGEST_PAGE)
     return good([spot_fill(fill, call.account) for fill in page], call.now_ms)
 
@@ -37,12 +37,12 @@ def spot_fills(call: Call) -> Any:
 def contract_fills(call: Call) -> Any:
     """GET /api/v2/mix/order/fills and /fill-history."""
     category = product_type(call)
-    since, until = _window(call, CONTRACT_SPAN_MS)
+    since, until = window(call, CONTRACT_SPAN_MS)
     page: list[Fill] = []
     if category in PRODUCTS:
         product = PRODUCTS[category]
         found = _newest_first(
-            call, product, _market_id(call, product), since, until, before_id=_whole(call, "idLessThan")
+            call, product, _market_id(call, product), since, until, before_id=whole(call, "idLessThan")
         )
         page = _page(call, _of_category(category, _of_order(call, found)), LARGEST_PAGE)
     rows = [contract_fill(fill, call.account) for fill in page]
@@ -54,7 +54,7 @@ def margin_fills(call: Call) -> Any:
     for name in ("symbol", "startTime"):
         if not call.params.get(name):
             raise refusal("40019", call.now_ms, f"Parameter {name} cannot be empty")
-    _window(call, SPOT_SPAN_MS)
+    window(call, SPOT_SPAN_MS)
     _page(call, iter(()), LARGEST_MARGIN_PAGE)
     return good({"fills": [], "minId": None, "maxId": None}, call.now_ms)
 
@@ -64,7 +64,7 @@ def unified_fills(call: Call) -> Any:
     category = call.params.get("category", "").upper()
     if category not in {"", *PRODUCTS, "MARGIN"}:
         raise refusal("40017", call.now_ms, "Parameter verification failed category")
-    since, until = _window(call, UNIFIED_SPAN_MS)
+    since, until = window(call, UNIFIED_SPAN_MS)
     found: Iterator[Fill] = iter(())
     if category != "MARGIN":
         product = PRODUCTS.get(category, "")
@@ -81,7 +81,8 @@ def unified_fills(call: Call) -> Any:
 # What is asked.
 
 
-def _whole(call: Call, name: str) -> int | None:
+def whole(call: Call, name: str) -> int | None:
+    """A whole number among the parameters, None when it is not there; raises 40017."""
     written = call.params.get(name, "")
     if not written:
         return None
@@ -90,12 +91,12 @@ def _whole(call: Call, name: str) -> int | None:
     return int(written)
 
 
-def _window(call: Call, span_ms: int) -> tuple[int, int]:
+def window(call: Call, span_ms: int) -> tuple[int, int]:
     """First and last moment of the window; both ends that were asked for stay outside (no document says they do not).
 
     Raises 40704 for what is older than 90 days, 40705 for a window that is too long, 40707 for one that ends first.
     """
-    start, end, now = _whole(call, "startTime"), _whole(call, "endTime"), call.now_ms
+    start, end, now = whole(call, "startTime"), whole(call, "endTime"), call.now_ms
     if start is not None and end is not None:
         if end < start:
             raise refusal("40707", now)
@@ -166,7 +167,7 @@ def _of_category(category: str, found: Iterator[Fill]) -> Iterator[Fill]:
 
 def _page(call: Call, found: Iterator[Fill], most: int) -> list[Fill]:
     """The newest ones, in an order that means nothing."""
-    limit = _whole(call, "limit")
+    limit = whole(call, "limit")
     if limit is not None and not 1 <= limit <= most:
         raise refusal("40017", call.now_ms, "Parameter verification failed limit")
     page = list(islice(found, most if limit is None else limit))

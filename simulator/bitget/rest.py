@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from simulator.bitget import fills, keys, listings, wallets
+from simulator.bitget import bills, fills, keys, listings, wallets
 from simulator.bitget.errors import good
 from simulator.bitget.keys import CLASSIC, UNIFIED
 from simulator.dialect import Call, Route
@@ -21,6 +21,7 @@ PUBLIC: tuple[tuple[str, Handler, int], ...] = (
 SIGNED: tuple[tuple[str, Handler, int, str], ...] = (
     ("/api/v2/spot/account/info", keys.classic_info, 1, CLASSIC),
     ("/api/v2/spot/account/assets", wallets.spot_assets, 10, CLASSIC),
+    ("/api/v2/spot/account/bills", bills.spot_bills, 10, CLASSIC),
     ("/api/v2/spot/trade/fills", fills.spot_fills, 10, CLASSIC),
     ("/api/v2/mix/account/accounts", wallets.contract_accounts, 10, CLASSIC),
     ("/api/v2/mix/order/fills", fills.contract_fills, 10, CLASSIC),

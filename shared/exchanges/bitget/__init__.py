@@ -9,6 +9,7 @@ from functools import partial
 
 from shared.exchanges.bitget.account import balances, check_key
 from shared.exchanges.bitget.history import HISTORY, PRODUCTS
+from shared.exchanges.bitget.movements import movements
 from shared.exchanges.bitget.rest import (
     CLASSIC,
     CLOCK,
@@ -58,6 +59,7 @@ EXCHANGE = Exchange(
     check_key=check_key,
     balances=balances,
     spot_wallets=lambda account: frozenset({"spot"}) if account.mode == CLASSIC else frozenset(),
+    movements=movements,
     history=HISTORY,
     streams=STREAMS,
     ticker_streams=TICKER_STREAMS,

@@ -27,6 +27,7 @@ _QUOTAS = {
     "unified-key": 5,
     "settings": 20,
     "spot-wallet": 10,
+    "bills": 10,
     "contract-wallet": 10,
     "margin-wallet": 10,
     "isolated-wallet": 10,
@@ -58,6 +59,7 @@ UNIFIED_KEY = _signed("privateUtaGetV3AccountInfo", "/api/v3/account/info", "uni
 SETTINGS = _signed("privateUtaGetV3AccountSettings", "/api/v3/account/settings", "settings")
 
 SPOT_WALLET = _signed("privateSpotGetV2SpotAccountAssets", "/api/v2/spot/account/assets", "spot-wallet")
+BILLS = _signed("privateSpotGetV2SpotAccountBills", "/api/v2/spot/account/bills", "bills")
 CONTRACT_WALLET = _signed("privateMixGetV2MixAccountAccounts", "/api/v2/mix/account/accounts", "contract-wallet")
 MARGIN_WALLET = _signed(
     "privateMarginGetV2MarginCrossedAccountAssets", "/api/v2/margin/crossed/account/assets", "margin-wallet"
@@ -73,7 +75,16 @@ CLOCK = _public("publicCommonGetV2PublicTime", "/api/v2/public/time")
 
 ENDPOINTS = (
     *(SPOT_FILLS, CONTRACT_FILLS, UNIFIED_FILLS, KEY, UNIFIED_KEY, SETTINGS),
-    *(SPOT_WALLET, CONTRACT_WALLET, MARGIN_WALLET, ISOLATED_WALLET, FUNDING_WALLET, UNIFIED_WALLET, UNIFIED_FUNDING),
+    *(
+        SPOT_WALLET,
+        BILLS,
+        CONTRACT_WALLET,
+        MARGIN_WALLET,
+        ISOLATED_WALLET,
+        FUNDING_WALLET,
+        UNIFIED_WALLET,
+        UNIFIED_FUNDING,
+    ),
     CLOCK,
     # What the list of markets is made of.
     _public("publicSpotGetV2SpotPublicSymbols", "/api/v2/spot/public/symbols"),
