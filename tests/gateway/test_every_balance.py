@@ -11,7 +11,7 @@ from shared.domain.windows import Window
 from shared.exchanges import load
 from tests.gateway.played import CASES, now_ms
 
-FEES = {"discount": True}, {"discount": False}
+FEES = {"discount": True}, {"discount": False}, {"points": True}
 
 
 def totals(gateway, account, key):
@@ -70,7 +70,7 @@ def told_movements(gateway, account, key, since_ms):
     return gateway.run(account, key, load(account.exchange).movements(account, window))
 
 
-@pytest.mark.parametrize("details", FEES, ids=["discount", "usual fees"])
+@pytest.mark.parametrize("details", FEES, ids=["discount", "usual fees", "points"])
 @pytest.mark.parametrize(("exchange", "mode"), CASES)
 def test_trades_and_transfers_explain_the_balances(simulator, gateway, person, wallet, details):
     made, account, key = person

@@ -48,6 +48,7 @@ EXCHANGE = Exchange(
     read_clock=read_clock,
     check_key=check_key,
     balances=balances,
+    spot_wallets=lambda _: frozenset({"spot"}),
     history=HISTORY,
     streams=(STREAM,),
     ticker_streams=(TICKERS,),

@@ -59,6 +59,7 @@ EXCHANGE = Exchange(
     read_clock=read_clock,
     check_key=check_key,
     balances=balances,
+    spot_wallets=lambda _: frozenset({"spot"}),
     history=History(
         feeds=feeds,
         feed_of=feed_of,

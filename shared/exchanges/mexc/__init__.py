@@ -51,6 +51,7 @@ EXCHANGE = Exchange(
     read_clock=read_clock,
     check_key=check_key,
     balances=balances,
+    spot_wallets=lambda _: frozenset({"spot"}),
     history=HISTORY,
     streams=(SPOT_STREAM, FUTURES_STREAM),
     ticker_streams=TICKER_STREAMS,
