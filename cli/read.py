@@ -12,7 +12,7 @@ import click
 
 from shared.domain.errors import BadInput, TradeSyncError
 from shared.domain.markets import Market, Markets
-from shared.domain.trades import Product, Trade
+from shared.domain.trades import UNTOLD_MS, Product, Trade
 from shared.exchanges import load
 from shared.exchanges.kit.contract import Due, Exchange, Heard
 from shared.exchanges.kit.numbers import plain
@@ -95,7 +95,7 @@ def line_of(trade: Trade) -> dict[str, Any]:
         "fee_currency": trade.fee_currency,
         "fees": [{"amount": plain(fee.amount), "currency": fee.currency} for fee in trade.fees],
         "taker_or_maker": trade.taker_or_maker and trade.taker_or_maker.value,
-        "timestamp_ms": trade.timestamp_ms,
+        "timestamp_ms": None if trade.timestamp_ms == UNTOLD_MS else trade.timestamp_ms,
         "kind": trade.kind.value,
         "provisional": trade.provisional,
     }

@@ -22,7 +22,7 @@ from shared.domain.connections import Account, Credentials
 from shared.domain.errors import TradeSyncError
 from shared.domain.markets import Markets
 from shared.domain.tickers import Ticker
-from shared.domain.trades import Kind, Product, Side, TakerOrMaker, Trade
+from shared.domain.trades import UNTOLD_MS, Kind, Product, Side, TakerOrMaker, Trade
 from shared.domain.windows import Window
 from shared.exchanges import load, names
 from shared.exchanges.kit.contract import Answer, Exchange, TickerHeard
@@ -225,7 +225,10 @@ def check(trade: Trade) -> None:
         and isinstance(trade.product, Product)
         and (trade.taker_or_maker is None or isinstance(trade.taker_or_maker, TakerOrMaker))
         and type(trade.timestamp_ms) is int
-        and 1_230_940_800_000 <= trade.timestamp_ms <= 4_102_444_800_000
+        and (
+            1_230_940_800_000 <= trade.timestamp_ms <= 4_102_444_800_000
+            or (trade.provisional and trade.timestamp_ms == UNTOLD_MS)
+        )
         and bool(trade.identity and trade.exchange_trade_id and trade.symbol)
         and all(fee.currency for fee in trade.fees)
     )

@@ -51,6 +51,10 @@ class Source(StrEnum):
     REST = "rest"
 
 
+UNTOLD_MS = 0
+"""The moment of a provisional trade whose message tells none, where nobody was there to hear it."""
+
+
 class Fee(Struct, frozen=True):
     """One fee line. Paid is positive, a rebate negative."""
 

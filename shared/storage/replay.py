@@ -7,7 +7,7 @@ from uuid import UUID
 import psycopg
 from msgspec import Struct
 
-from shared.domain.trades import Trade
+from shared.domain.trades import UNTOLD_MS, Trade
 from shared.storage.archive import raws
 from shared.storage.trades import trade_row
 from shared.storage.values import Db, jsonb, moment
@@ -83,7 +83,9 @@ def differences(row: StoredRow, trade: Trade) -> dict[str, tuple[Any, Any]]:
     return {
         name: (row.values[name], read[name])
         for name in FIELDS
-        if row.values[name] != read[name] and not (read[name] is None and name not in {"fee", "fee_currency"})
+        if row.values[name] != read[name]
+        and not (name == "exchange_timestamp" and trade.timestamp_ms == UNTOLD_MS)
+        and not (read[name] is None and name not in {"fee", "fee_currency"})
     }
 
 
@@ -91,6 +93,8 @@ def put_right(db: Db, row: StoredRow, trade: Trade, connection_id: UUID, reader:
     """Store what today's reader reads of a row. False when its new identity belongs to another row already."""
     told = trade_row(trade, connection_id, reader=reader)
     columns = [name for name in (*FIELDS, "reader") if told[name] is not None or name in {"fee", "fee_currency"}]
+    if trade.timestamp_ms == UNTOLD_MS:
+        columns.remove("exchange_timestamp")
     assignments = ", ".join(f"{name} = %({name})s" for name in columns)
     try:
         with db.transaction():

@@ -11,7 +11,7 @@ from typing import Any
 
 from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Markets
-from shared.domain.trades import Fee, Kind, Product, TakerOrMaker, Trade, Unreadable
+from shared.domain.trades import UNTOLD_MS, Fee, Kind, Product, TakerOrMaker, Trade, Unreadable
 from shared.exchanges.kit.contract import Heard
 from shared.exchanges.kit.fields import (
     Row,
@@ -75,7 +75,7 @@ def trade_from_execution(row: Row, markets: Markets, now: int | None = None) -> 
     """The trade of one row of the socket, None for what else happens to an order.
 
     A row without its fee or its moment is provisional: history tells them. Until then it happened when it was heard,
-    `now`; a row that is read again later has no such moment, and cannot be read.
+    `now`; a row that is read by itself has no moment (`UNTOLD_MS`).
     """
     if row.get("exec_type") != "trade":
         choice(row, "exec_type", dict.fromkeys(_NO_FILLS))
@@ -83,7 +83,7 @@ def trade_from_execution(row: Row, markets: Markets, now: int | None = None) -> 
     market = market_on_socket(markets, text(row, "symbol"))
     price, amount = positive(row, "last_price"), positive(row, "last_qty")
     told_cost = optional_decimal(row, "cost")
-    untimed = now if optional_text(row, "timestamp") is None else None
+    is_timed = optional_text(row, "timestamp") is not None
     is_margin = row.get("margin") is True or row.get("position_status") is not None
     return Trade(
         symbol=market.symbol,
@@ -99,9 +99,9 @@ def trade_from_execution(row: Row, markets: Markets, now: int | None = None) -> 
         cost=exact_product(price, amount) if told_cost is None else told_cost,
         fees=_fees(row),
         taker_or_maker=None if row.get("liquidity_ind") is None else choice(row, "liquidity_ind", _ROLES),
-        timestamp_ms=instant(row, "timestamp") if untimed is None else untimed,
+        timestamp_ms=instant(row, "timestamp") if is_timed else UNTOLD_MS if now is None else now,
         kind=Kind.LIQUIDATION if row.get("liquidated") is True else Kind.TRADE,
-        provisional=row.get("fees") is None or untimed is not None,
+        provisional=row.get("fees") is None or not is_timed,
         raw=row,
     )
 
