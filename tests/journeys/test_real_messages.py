@@ -104,6 +104,7 @@ def expected(exchange: str, message: dict[str, Any], source: str) -> dict[str, t
 class EitherMoment(tuple[int, ...]):
     """The moments that a message tells of one trade; a reader keeps to one of them."""
 
+    __slots__ = ()
     __hash__ = tuple.__hash__
 
     def __eq__(self, other: object) -> bool:
