@@ -77,7 +77,7 @@ def audit(db: Db, connection_id: UUID, since_ms: int) -> int:
     for (wallet, asset), points in ledger.points_since(db, connection_id, since_ms).items():
         if len(points) < 2:
             continue
-        moves = ledger.moves(db, connection_id, points[0].cut[0], points[-1].cut[0], wallet).get(asset, [])
+        moves = ledger.moves(db, connection_id, points[0].cut[0], points[-1].cut[0], wallet, asset=asset).get(asset, [])
         for before, after in pairwise(points):
             left = holds(before, after, moves)
             gap = known.get((wallet, asset, after.read_ms))
@@ -92,15 +92,19 @@ def audit(db: Db, connection_id: UUID, since_ms: int) -> int:
 def _judge(db: Db, connection_id: UUID, settled_ms: int) -> int:
     """Judge the readings that are old enough, then hold the recent stretches against the trades. New gaps."""
     opened = 0
+    judged = ledger.explained_until(db, connection_id) or 0
     for read_ms, wallets in ledger.take_readings(db, connection_id, settled_ms):
         for wallet, totals in wallets.items():
-            opened += _judge_wallet(db, connection_id, wallet, totals, read_ms)
+            opened += _judge_wallet(db, connection_id, wallet, totals, read_ms, judged)
         ledger.note_judged(db, connection_id, read_ms)
+        judged = read_ms
     _join(db, connection_id)
     return opened + audit(db, connection_id, settled_ms - _LOOK_BACK_MS)
 
 
-def _judge_wallet(db: Db, connection_id: UUID, wallet: str, totals: Mapping[str, Decimal], read_ms: int) -> int:
+def _judge_wallet(
+    db: Db, connection_id: UUID, wallet: str, totals: Mapping[str, Decimal], read_ms: int, judged_ms: int
+) -> int:
     points = {
         asset: point for (where, asset), point in ledger.latest_points(db, connection_id).items() if where == wallet
     }
@@ -111,8 +115,9 @@ def _judge_wallet(db: Db, connection_id: UUID, wallet: str, totals: Mapping[str,
         ledger.add_points(db, connection_id, [*first, (wallet, "", Point(read_ms, Decimal(0), (read_ms, "")))])
         return 0
     began = points.pop("", None) or min(points.values(), key=lambda point: point.read_ms)
-    oldest = min((point.cut[0] for point in points.values()), default=began.cut[0])
-    moves = ledger.moves(db, connection_id, oldest, read_ms + SLACK_MS, wallet)
+    # What happened well before the last reading was in it, or is an audit's matter: a quiet coin's point may be old.
+    since = max(judged_ms - SLACK_MS, min((point.cut[0] for point in points.values()), default=began.cut[0]))
+    moves = ledger.moves(db, connection_id, since, read_ms + SLACK_MS, wallet)
     for asset in sorted(totals.keys() | points.keys() | moves.keys()):
         before = points.get(asset) or Point(began.read_ms, Decimal(0), began.cut)
         if read_ms <= before.read_ms:

@@ -125,28 +125,40 @@ def add_points(db: Db, connection_id: UUID, points: Iterable[tuple[str, str, Poi
         )
 
 
-def moves(db: Db, connection_id: UUID, since_ms: int, until_ms: int, account_type: str) -> dict[str, list[Move]]:
-    """What moved a spot wallet in a stretch, by asset: its trades with their fees, and known transfers."""
+def moves(
+    db: Db, connection_id: UUID, since_ms: int, until_ms: int, account_type: str, *, asset: str | None = None
+) -> dict[str, list[Move]]:
+    """What moved a spot wallet in a stretch, by asset (or of one): its trades with their fees, and known transfers."""
     found: dict[str, list[Move]] = {}
-    window = (connection_id, moment(since_ms), moment(until_ms))
+    window = {
+        "id": connection_id,
+        "since": moment(since_ms),
+        "until": moment(until_ms),
+        "wallet": account_type,
+        "asset": asset,
+        "paid": None if asset is None else json_text([{"currency": asset}]),
+    }
     for symbol, side, amount, cost, fees, at, identity in db.execute(
         """
         SELECT symbol, side, amount, cost, fees, exchange_timestamp, identity FROM trades
-        WHERE connection_id = %s AND product = 'spot' AND exchange_timestamp >= %s AND exchange_timestamp <= %s
+        WHERE user_id = (SELECT user_id FROM user_exchange_connections WHERE id = %(id)s) AND connection_id = %(id)s
+          AND product = 'spot' AND exchange_timestamp BETWEEN %(since)s AND %(until)s
+          AND (%(asset)s::text IS NULL OR %(asset)s = ANY (string_to_array(symbol, '/')) OR fees @> %(paid)s::jsonb)
         """,
         window,
     ):
         lines = [Fee(Decimal(str(line["amount"])), line["currency"]) for line in fees]
-        for asset, change in moves_of_trade(symbol, Side(side), amount, cost, lines).items():
-            found.setdefault(asset, []).append(Move(millis(at), identity, change))
-    for asset, amount, at, movement_id in db.execute(
+        for name, change in moves_of_trade(symbol, Side(side), amount, cost, lines).items():
+            found.setdefault(name, []).append(Move(millis(at), identity, change))
+    for name, amount, at, movement_id in db.execute(
         """
         SELECT asset, amount, moved_at, movement_id FROM balance_movements
-        WHERE connection_id = %s AND moved_at >= %s AND moved_at <= %s AND account_type = %s
+        WHERE connection_id = %(id)s AND moved_at BETWEEN %(since)s AND %(until)s AND account_type = %(wallet)s
+          AND (%(asset)s::text IS NULL OR asset = %(asset)s)
         """,
-        (*window, account_type),
+        window,
     ):
-        found.setdefault(asset, []).append(Move(millis(at), movement_id, amount))
+        found.setdefault(name, []).append(Move(millis(at), movement_id, amount))
     return found
 
 

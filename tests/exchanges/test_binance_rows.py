@@ -213,3 +213,10 @@ def test_the_second_reader_agrees_but_for_what_is_explained(name):
         if told != ((trade.fee, trade.fee_currency) if trade.fees else None):
             differences.add("fee")
     assert differences == set(DIFFERS.get(name, {}))
+
+
+def test_an_error_answer_is_refused_in_the_exchanges_own_words():
+    with pytest.raises(UnreadableRow, match="-2015 Invalid API-key"):
+        BINANCE.read_rest(
+            {"code": -2015, "msg": "Invalid API-key, IP, or permissions"}, markets_of({"markets": []}), None
+        )

@@ -610,3 +610,10 @@ def test_a_row_that_tells_its_own_trade_type_keeps_it():
 def test_a_fill_with_a_currency_beside_its_id_is_still_a_fill():
     heard = KUCOIN.read_rest([{"tradeId": "1", "currency": "USDT"}], markets_of(SAMPLES[0]), None)
     assert len(heard.unreadable) == 1
+
+
+def test_a_futures_row_that_is_said_to_be_spot_is_looked_for_there_under_its_own_name():
+    one = next(one for one in SAMPLES if one["kind"] == "rest" and "tradeTime" in row_in(one["raw"]))
+    heard = KUCOIN.read_rest(one["raw"], markets_of(one), Product.SPOT)
+    assert heard.trades == ()
+    assert row_in(one["raw"])["symbol"] in heard.unreadable[0].reason
