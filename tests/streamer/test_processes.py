@@ -283,12 +283,15 @@ def test_a_revoked_key_suspends_its_connection_only(town, accounts):
     assert connections.get_connection(town.db, bad).sync_status == "suspended"
 
 
-def test_no_secret_is_logged(town, accounts):
+def test_no_secret_is_logged_not_even_by_a_crash(town, accounts):
     connected = accounts(1)
-    town.start()
+    streamer = town.start(PYTHONFAULTHANDLER="1")
     until(town.all_live)
     until(lambda: len(town.said("stream.live")) >= 3)
+    streamer.send_signal(signal.SIGABRT)
+    assert streamer.wait(20) == -signal.SIGABRT
     text = b"".join(log.read_bytes() for log in town.folder.glob("*.log"))
+    assert b"Fatal Python error: Aborted" in text
     for account in connected.values():
         for name in ("api_key", "secret", "passphrase"):
             assert (account.get(name) or "-" * 40).encode() not in text
