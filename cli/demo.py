@@ -61,6 +61,14 @@ NOT_LIVE = """
     WHERE removed_at IS NULL AND exchange_name = ANY (%s) AND stream_state <> 'live'
 """
 
+LEDGER = """
+    SELECT json_build_object(
+        'explained', (SELECT count(*) FROM balance_judged j WHERE NOT EXISTS (
+            SELECT FROM balance_gaps g WHERE g.connection_id = j.connection_id AND g.closed_at IS NULL)),
+        'unexplained', (SELECT count(*) FROM balance_gaps WHERE closed_at IS NULL),
+        'closed', (SELECT count(*) FROM balance_gaps WHERE closed_at IS NOT NULL))
+"""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -328,6 +336,7 @@ def _figures(
         "latency_ms": gauge.latency_ms(),
         "tickers": gauge.tickers(),
         "balances": {"synced": result.balances_synced, "different": result.balances_different},
+        "ledger": (db.execute(LEDGER).fetchone() or (None,))[0],
         "sessions": sessions[0] if sessions else 0,
         "quarantined": quarantined[0] if quarantined else 0,
         "restarts": deaths,

@@ -51,6 +51,7 @@ def test_the_demo_proves_that_nothing_was_lost_and_goes_on_where_it_ended(tmp_pa
         assert figures["balances"]["synced"] > 0
         assert 0 == figures["balances"]["different"]
         assert figures["sessions"] > 0
+        assert {"explained", "unexplained", "closed"} == set(figures["ledger"])
         assert figures["seconds"] > 5
         now_made = sum(tally["made"] for tally in figures["exchanges"].values())
         assert now_made > made, "the second run adds to the first"
