@@ -25,10 +25,13 @@ from shared.storage.pool import borrow
 from shared.storage.values import Db
 from workers.desk import Desk
 
-# What is judged again after each reading: a row that vanished is found in this time, and older ones by an audit.
-_LOOK_BACK_MS = 2 * 3_600_000
+_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+# How far back stretches are held against the rows again: after each reading, with the first one of an hour, of a day.
+# A row that vanished is found by then.
+_LOOK_BACK_MS = 10 * 60_000
+_LOOK_BACK_HOURLY_MS = 26 * _HOUR_MS
+_LOOK_BACK_DAILY_MS = 32 * _DAY_MS
 _REREADS_MS = (0, 15_000, 60_000, 300_000, 900_000, 3_600_000)  # pauses between rereads of one gap; then daily
-_DAY_MS = 86_400_000
 # A trade is known so long after it happened, by the stream or over REST. Quiet markets are proven much later: what
 # the ledger misses there is read at once instead.
 _SETTLED_MS = 20_000
@@ -92,14 +95,20 @@ def audit(db: Db, connection_id: UUID, since_ms: int) -> int:
 def _judge(db: Db, connection_id: UUID, settled_ms: int) -> int:
     """Judge the readings that are old enough, then hold the recent stretches against the trades. New gaps."""
     opened = 0
-    judged = ledger.explained_until(db, connection_id) or 0
+    began_ms = judged = ledger.explained_until(db, connection_id) or 0
     for read_ms, wallets in ledger.take_readings(db, connection_id, settled_ms):
         for wallet, totals in wallets.items():
             opened += _judge_wallet(db, connection_id, wallet, totals, read_ms, judged)
         ledger.note_judged(db, connection_id, read_ms)
         judged = read_ms
     _join(db, connection_id)
-    return opened + audit(db, connection_id, settled_ms - _LOOK_BACK_MS)
+    return opened + audit(db, connection_id, settled_ms - _look_back(began_ms, judged))
+
+
+def _look_back(before_ms: int, now_ms: int) -> int:
+    if before_ms // _DAY_MS != now_ms // _DAY_MS:
+        return _LOOK_BACK_DAILY_MS
+    return _LOOK_BACK_HOURLY_MS if before_ms // _HOUR_MS != now_ms // _HOUR_MS else _LOOK_BACK_MS
 
 
 def _judge_wallet(

@@ -109,16 +109,28 @@ def test_a_row_that_vanished_is_found_and_read_again(days):
     assert len(days.bench.trades(days.connection)) == 1
 
 
-def test_an_older_row_that_vanished_is_found_by_an_audit(days):
+def test_an_older_row_that_vanished_is_found_within_the_hour_and_older_ones_within_the_day(days):
     days.trade(NOW + 30_000)
     days.minute()
     days.minute()
-    days.world.now += 5 * 3_600_000
+    days.world.now += 30 * 60_000
+    days.minute()
     days.bench.db.execute("DELETE FROM trades WHERE connection_id = %s", (days.connection,))
     days.minute()
     assert days.open == []
-    assert audit(days.bench.db, days.connection, 0) == 2
+    days.world.now += 30 * 60_000
+    days.minute()
+    days.minute()
     assert {gap.asset for gap in days.open} == {"USDT", "PAGES"}
+
+
+def test_an_audit_looks_as_far_back_as_it_is_told(days):
+    days.trade(NOW + 30_000)
+    days.minute()
+    days.minute()
+    days.bench.db.execute("DELETE FROM trades WHERE connection_id = %s", (days.connection,))
+    assert audit(days.bench.db, days.connection, NOW + 10 * MINUTE) == 0
+    assert audit(days.bench.db, days.connection, 0) == 2
 
 
 def test_a_deposit_is_explained_by_what_the_exchange_tells_of_it(days):
