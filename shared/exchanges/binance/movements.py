@@ -1,7 +1,8 @@
 """What changes a spot wallet besides trades: deposits, withdrawals, transfers, conversions, dust, dividends.
 
-There is no one list of all of it. Docs: developers.binance.com, Wallet (Capital, Asset) and Convert, read 2026-11.
+There is no one list of all of it. Docs: developers.binance.com, Wallet (Capital, Asset) and Convert.
 Transfers from and to isolated margin pairs and sub-accounts are not asked for, nor what card and bank moved.
+Field names are those that ccxt 4.5.90 reads; the live documents were not at hand.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,8 @@
 """What changes the spot wallet of a classic account besides trades: the bills that are not of the group of trades.
 
-Docs, Get Account Bills (90 days in one question and in all, pages of 500, ids that lead to older ones), read 2026-11.
+Docs, Get Account Bills (90 days in one question and in all, pages of 500, ids that lead to older ones).
 Whether a withdrawal's `size` holds its fee is not written; it is taken as holding it.
+Field names are those that ccxt 4.5.90 reads; the live documents were not at hand.
 """
 
 from typing import Any

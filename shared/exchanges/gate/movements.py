@@ -1,8 +1,10 @@
 """What changes the spot wallet of a classic account besides trades: the rows of its book that no order made.
 
-Docs, Query account book (30 days in one question, pages of 1,000 by number), read 2026-11. The words for what orders
+Docs, Query account book (30 days in one question, pages of 1,000 by number).
+The words for what orders
 do are not all written down: whatever speaks of an order, a trade or of fees paid in the exchange's own coin counts as
 theirs.
+Field names are those that ccxt 4.5.90 reads; the live documents were not at hand.
 """
 
 import re

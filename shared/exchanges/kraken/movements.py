@@ -1,7 +1,9 @@
 """What changes the spot wallet besides spot trades: the rows of the ledgers that are of another type.
 
 Margin trades are among them: of these only fees, results and settlements move coins.
-Docs, Get Ledgers Info, read 2026-11: fifty a page, newest first; a row changes the balance by its amount less its fee.
+Docs, Get Ledgers Info:
+fifty a page, newest first; a row changes the balance by its amount less its fee.
+Field names are those that ccxt 4.5.90 reads; the live documents were not at hand.
 """
 
 from decimal import Decimal

@@ -1,6 +1,8 @@
 """What changes the spot wallet of a classic account besides trades: the rows of its ledger that no trade made.
 
-Docs, Get Account Ledgers - Trade_hf, read 2026-11. The ledger keeps three days; it is asked day by day.
+Docs, Get Account Ledgers - Trade_hf.
+The ledger keeps three days; it is asked day by day.
+Field names are those that ccxt 4.5.90 reads; the live documents were not at hand.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,8 @@
 """What changes the trading wallet besides trades: every row of the account's bills that no fill made.
 
-Docs, Get bills details (last 3 months), read 2026-11: newest first, 100 a page, both ends of the window included.
+Docs, Get bills details (last 3 months):
+newest first, 100 a page, both ends of the window included.
+Field names are those that ccxt 4.5.90 reads; the live documents were not at hand.
 """
 
 from collections.abc import Iterator
