@@ -10,7 +10,8 @@ from shared.domain.ledger import SLACK_MS, Move, Point, holds, judge, moves_of_t
 from shared.domain.trades import Fee, Side
 
 START = 1_795_190_400_000
-AMOUNTS = st.decimals(min_value="-50", max_value="50", places=8).filter(lambda amount: amount != 0)
+# Nothing as small as what rounding explains.
+AMOUNTS = st.decimals(min_value="-50", max_value="50", places=6).filter(lambda amount: amount != 0)
 
 
 def a_move(at_ms: int, amount: str, name: str = "a") -> Move:

@@ -11,9 +11,11 @@ from shared.exchanges.kit.contract import Live, Refused
 from tests.gateway.played import (
     PLAYED,
     Ear,
+    as_read,
     collected,
     keyed,
     listening,
+    name_among,
     name_of,
     now_ms,
     private_ears,
@@ -55,7 +57,7 @@ def test_what_passes_ends_calls_in_errors_that_pass_and_spoils_no_answer(simulat
         simulator.limits(forget=True)
         assert gateway.run(account, key, wallets(account)) == calm, name
     read = {name_of(trade): shown(trade) for trade in read_history(gateway, account, key, now_ms()).values()}
-    wanted = keyed(simulator.truth(made)["trades"])
+    wanted = keyed(as_read(simulator.truth(made)["trades"]))
     assert read
     assert read.items() <= wanted.items()
 
@@ -75,7 +77,7 @@ async def test_trades_told_twice_and_out_of_order_are_one_each(simulator, gatewa
         events = await collected(ears, 2 * len(wanted))
     forms = Counter((trade.identity, repr(shown(trade))) for trade in trades_of(events))
     assert len(forms) == len({identity for identity, _ in forms}), "one trade was told in two ways"
-    heard = {name_of(trade) for trade in trades_of(events)}
+    heard = {name_among(wanted, trade) for trade in trades_of(events)}
     assert heard <= wanted.keys()
     feed_of, due = load(account.exchange).history.feed_of, told_to_read(events, account)
     assert [name for name in wanted if name not in heard and feed_of(*name[:2]) not in due] == []

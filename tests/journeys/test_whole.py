@@ -104,18 +104,29 @@ def house(module_database_url: str, module_redis_url: str, tmp_path_factory: pyt
                 system.start(name)
             system.start("web", ready=answers(port, "/healthz"))
             for exchange in exchanges.names():
-                system.connect(simulator.account(exchange, products=["linear"], history=5), "linear")
+                product = product_of(exchange)
+                system.connect(simulator.account(exchange, products=[product], history=5), product)
             yield House(system, tap, f"http://127.0.0.1:{port}")
         finally:
             tap.close()
+
+
+def product_of(exchange: str) -> str:
+    """What is traded there here: contracts, where it has them."""
+    products = {product.value for product in exchanges.load(exchange).products}
+    return "linear" if "linear" in products else "spot"
 
 
 def test_a_revoked_key_rests_its_own_connection_and_no_other(house: House) -> None:
     system = house.system
     good = set(system.states())
     with ExitStack() as connected:
-        accounts = [system.simulator.account(exchange, products=["linear"]) for exchange in exchanges.names()]
-        bad = {connected.enter_context(system.connected(account, "linear")): account for account in accounts}
+        accounts = [
+            system.simulator.account(exchange, products=[product_of(exchange)]) for exchange in exchanges.names()
+        ]
+        bad = {
+            connected.enter_context(system.connected(account, *account["products"])): account for account in accounts
+        }
         system.settle()
         for account in accounts:
             system.simulator.spoil_key(account, "revoke")

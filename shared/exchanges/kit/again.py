@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from shared.domain.errors import TradeSyncError
 from shared.domain.markets import Markets
 from shared.domain.trades import Product, Source, Trade
 from shared.exchanges.kit.contract import Exchange, Heard
@@ -20,7 +19,7 @@ def read_again(
     for read in readers:
         try:
             heard = read(exchange.decode(raw) if isinstance(raw, str) else raw, markets, product)
-        except TradeSyncError:
+        except Exception:  # noqa: BLE001, S112 — it may be kept because a reader failed on it
             continue
         if heard.trades and not heard.unreadable:
             return heard
