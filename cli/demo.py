@@ -334,6 +334,7 @@ def _figures(
         "proven": is_proven,
         "exchanges": {name: asdict(tally) for name, tally in sorted(result.exchanges.items())},
         "latency_ms": gauge.latency_ms(),
+        "latency_by_exchange_ms": gauge.latency_by_exchange_ms(),
         "tickers": gauge.tickers(),
         "balances": {"synced": result.balances_synced, "different": result.balances_different},
         "ledger": (db.execute(LEDGER).fetchone() or (None,))[0],

@@ -2,14 +2,14 @@
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import psycopg
 
 EVERY = 0.2
 # A row that REST has confirmed meanwhile carries that transaction's stamp; then the moment it was written tells.
 NEW_TRADES = """
-    SELECT id, extract(epoch FROM CASE WHEN confirmed_at IS NULL THEN pg_xact_commit_timestamp(xmin)
+    SELECT id, platform, extract(epoch FROM CASE WHEN confirmed_at IS NULL THEN pg_xact_commit_timestamp(xmin)
                                        ELSE sync_timestamp END - exchange_timestamp)::float8 * 1000
     FROM trades WHERE id > %s AND exchange_timestamp >= to_timestamp(%s / 1000.0)
 """
@@ -29,7 +29,7 @@ class Gauge:
         self._since_ms = since_ms
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gauge", daemon=True)
-        self._seen: dict[int, float] = {}
+        self._seen: dict[int, tuple[str, float]] = {}
         self._prices: set[tuple[str, str, object]] = set()
         self._staleness: list[float] = []
         self.is_sampling_prices = True
@@ -45,10 +45,12 @@ class Gauge:
 
     def latency_ms(self) -> dict[str, float | None]:
         """From the moment an exchange executed a trade to the moment its row was committed."""
-        values = sorted(self._seen.values())
-        return {
-            name: percentile(values, share) for name, share in (("p50", 50), ("p95", 95), ("p99", 99), ("max", 100))
-        }
+        return _percentiles(late for _, late in self._seen.values())
+
+    def latency_by_exchange_ms(self) -> dict[str, dict[str, float | None]]:
+        """The same for each exchange: where a socket tells no trades, the exchange's own REST is awaited."""
+        exchanges = sorted({exchange for exchange, _ in self._seen.values()})
+        return {name: _percentiles(late for one, late in self._seen.values() if one == name) for name in exchanges}
 
     def tickers(self) -> dict[str, float | None]:
         """Price changes seen in Postgres, and how old the shown prices were."""
@@ -71,15 +73,20 @@ class Gauge:
 
     def _sample(self, db: psycopg.Connection, newest: int) -> int:
         # Ids are given before commits: look back a little, so that none is passed over.
-        for id_, late in db.execute(NEW_TRADES, [newest - LOOK_BACK, self._since_ms]):
+        for id_, exchange, late in db.execute(NEW_TRADES, [newest - LOOK_BACK, self._since_ms]):
             if late is not None:
-                self._seen.setdefault(id_, late)
+                self._seen.setdefault(id_, (exchange, late))
             newest = max(newest, id_)
         if self.is_sampling_prices:
             for exchange, symbol, received, age in db.execute(PRICES, [self._since_ms]):
                 self._prices.add((exchange, symbol, received))
                 self._staleness.append(age)
         return newest
+
+
+def _percentiles(late: Iterable[float]) -> dict[str, float | None]:
+    values = sorted(late)
+    return {name: percentile(values, share) for name, share in (("p50", 50), ("p95", 95), ("p99", 99), ("max", 100))}
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
