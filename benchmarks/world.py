@@ -12,9 +12,10 @@ from typing import Any
 import psycopg
 
 from cli.compare import Comparison, compare
-from cli.demo import NOT_FROM_THE_SHELL, NUDGE, NUDGE_FEEDS, Wanted, start_all
+from cli.demo import NOT_FROM_THE_SHELL, start_all
 from cli.desk import Desk, free_or, open_desk, own_environment
 from cli.embedded.children import free_port
+from cli.proof import NUDGE, NUDGE_FEEDS, Wanted
 from cli.simulated import Simulator
 
 TICKS = os.sysconf("SC_CLK_TCK")

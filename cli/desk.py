@@ -52,10 +52,12 @@ class Desk:
         """Bring the schema up to date."""
         self.supervisor.once("migrations", room("migrations"))
 
-    def start_processes(self) -> None:
-        """Start everything of ours; it runs when the page answers."""
+    def start_processes(self, *, in_pairs: bool = False) -> None:
+        """Start everything of ours, but the page twice if so wished; it runs when the page answers."""
         for name, package in PROCESSES:
             self.supervisor.start(name, room(package))
+            if in_pairs:
+                self.supervisor.start(f"{name}-2", room(package))
         self.supervisor.start("web", room("web"), ready=answers(self.port, "/healthz"))
         write_private(self.folder / ENVIRONMENT, json.dumps(self.environment))
 

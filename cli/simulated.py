@@ -2,6 +2,7 @@
 
 import json
 import urllib.error
+import urllib.parse
 import urllib.request
 from typing import Any
 
@@ -30,9 +31,10 @@ class Simulator:
         """Let all accounts trade at this rate together, trades a second; 0 stops them."""
         self.ask("POST", "/trading", {"rate": rate} if rate > 0 else {"stop": True})
 
-    def clear_weather(self) -> None:
-        """End every fault."""
-        self.ask("DELETE", "/weather")
+    def clear_weather(self, name: str | None = None, exchange: str | None = None) -> None:
+        """End every fault, or those of one name at one exchange."""
+        chosen = {key: value for key, value in (("name", name), ("exchange", exchange)) if value is not None}
+        self.ask("DELETE", "/weather" + (f"?{urllib.parse.urlencode(chosen)}" if chosen else ""))
 
     def restore_key(self, account: str) -> None:
         """Make a spoilt key good again."""

@@ -39,6 +39,7 @@ class Child:
     started: float
     back_off: float = 1.0
     again_at: float | None = None
+    is_struck: bool = False
 
 
 @dataclass
@@ -101,14 +102,25 @@ class Supervisor:
             elif (code := child.process.poll()) is not None:
                 self.deaths += 1
                 _kill_group(child.process.pid)
-                if now - child.started > SETTLED_AFTER:
+                if child.is_struck or now - child.started > SETTLED_AFTER:
                     child.back_off = 1.0
+                if child.is_struck:
+                    child.again_at, child.is_struck = now + child.back_off, False
+                    continue
                 child.again_at = now + child.back_off
                 self.say(
                     f"{child.name} ended by itself ({_told(code)}); again in {child.back_off:.0f} s. "
                     f"It said last:\n{self.last_words(child.name)}"
                 )
                 child.back_off = min(child.back_off * 2, LONGEST_BACK_OFF)
+
+    def strike(self, name: str, what: signal.Signals) -> None:
+        """Send a signal to a process and its children; none to one that is down. If it ends it, that is no fault."""
+        for child in self._children:
+            if child.name == name and child.process.poll() is None:
+                child.is_struck = child.is_struck or what in {signal.SIGKILL, signal.SIGTERM}
+                with suppress(ProcessLookupError):
+                    os.killpg(child.process.pid, what)
 
     def process_ids(self) -> dict[str, int]:
         """The processes that run right now, by name."""

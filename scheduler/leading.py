@@ -14,6 +14,8 @@ from shared.logs import get_log
 
 LOCK = 0x7472_6164_6573  # "trades"
 # The server gives the lock of a vanished machine to another within this time.
+# And that of a leader which hangs, though its machine still answers for it: it asks every second while it leads.
+_HANGS_AFTER = "10s"
 _OPTIONS = "-c tcp_keepalives_idle=3 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=2 -c statement_timeout=5s"
 
 log = get_log()
@@ -64,6 +66,10 @@ class Leader:
             )
         row = self._connection.execute("SELECT pg_try_advisory_xact_lock(%s)", (LOCK,)).fetchone()
         if row[0]:
+            # For this transaction, so that it also counts behind a pooler.
+            self._connection.execute(
+                "SELECT set_config('idle_in_transaction_session_timeout', %s, true)", (_HANGS_AFTER,)
+            )
             return True
         self._connection.rollback()
         return False

@@ -5,6 +5,7 @@ looked for again, after pauses that grow with its age, until REST shows it.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from shared.domain.errors import BadInput, ContractBroken, MarketGone, Transient
 from shared.domain.windows import Window, milliseconds
@@ -67,6 +68,7 @@ def _catch_up(run: Run, request: CatchUp) -> Outcome:
         raise
     _read_soon(run, left)
     _expect(run)
+    _doubt(run)
     resolve_heard(run)
     with borrow(run.desk.pool) as db:
         if trouble is not None:
@@ -201,3 +203,25 @@ def _expect(run: Run) -> None:
             soonest = at_ms if soonest is None else min(soonest, at_ms)
         if soonest is not None:
             due.pull_in(db, run.connection.id, "catch_up", soonest)
+
+
+def _doubt(run: Run) -> None:
+    """A streamed trade that REST has not shown, in a window that is proven: the proof came too early. Read it again.
+
+    The exchange stamped it late, its clock was put back, or a list lags behind what we think it does.
+    """
+    history = run.exchange.history
+    with borrow(run.desk.pool) as db:
+        doubted = unconfirmed.doubted(
+            db,
+            run.connection.id,
+            younger_than=timedelta(milliseconds=_GIVE_UP_MS),
+            settle=timedelta(milliseconds=history.settle_lag_ms),
+        )
+        marked = sum(
+            feeds.mark_recheck(db, run.connection.id, each.window, [history.feed_of(each.product, each.market_id).key])
+            for each in doubted
+        )
+        if marked:
+            log.warning("history.doubted", feeds=marked)
+            due.pull_in(db, run.connection.id, "backfill", run.desk.now_ms())

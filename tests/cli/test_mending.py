@@ -5,8 +5,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from cli.demo import _end_of_trading
 from cli.mending import restore_keys, resume_suspended
+from cli.proof import end_of_trading
 from cli.simulated import Simulator
 from shared import exchanges
 from shared.domain.connections import Account, Credentials, SyncStatus, Verdict
@@ -31,7 +31,7 @@ def test_trading_ends_with_the_youngest_trade_where_a_clock_was_ahead(
     simulator.trade(account, 1)
     told.clear_weather()
     (trade, *_) = simulator.truth(account)["trades"]
-    assert told.now_ms() + 20_000 < trade["timestamp_ms"] < _end_of_trading(told)
+    assert told.now_ms() + 20_000 < trade["timestamp_ms"] < end_of_trading(told)
 
 
 @pytest.mark.parametrize("how", ["key_revoked", "key_expired"])

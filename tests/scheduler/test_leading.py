@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from scheduler import leading
 from scheduler.desk import Desk
 from scheduler.leading import Leader
 from scheduler.ticking import Clock
@@ -71,6 +72,14 @@ def test_a_leader_whose_connection_died_leads_no_more(
     assert not first.look()
     second.resign()
     assert wait_for(first.look)
+
+
+def test_a_leader_that_hangs_is_followed(make_leader: Callable[[], Leader], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leading, "_HANGS_AFTER", "100ms")
+    first, second = make_leader(), make_leader()
+    assert first.look()
+    assert wait_for(second.look)
+    assert not first.look()
 
 
 def test_without_postgres_nobody_leads() -> None:
