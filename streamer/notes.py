@@ -180,6 +180,7 @@ class Notes:
         if isinstance(note, Opened):
             connection_id = note.seat.streamed.connection_id
             if connections.find_connection(db, connection_id) is not None:
+                sessions.end_of_former_owners(db, connection_id, self._holder)
                 holder = f"streamer:{self._holder}"
                 running[note.seat] = sessions.open_session(db, connection_id, "realtime", holder=holder)
         elif isinstance(note, Closed):

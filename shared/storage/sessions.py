@@ -98,6 +98,24 @@ def close_session(db: Db, session_id: UUID, *, error: TradeSyncError | Exception
     )
 
 
+def end_of_former_owners(db: Db, connection_id: UUID, holder: UUID) -> int:
+    """End the realtime sessions that former owners of this connection's streams have left running. Gives how many.
+
+    `holder` owns them now, or nothing is done: whoever was thought dead ends nothing of its successor's.
+    """
+    found = db.execute(
+        """
+        UPDATE trade_sync_sessions
+        SET status = 'abandoned', completed_at = now(), sync_duration = heartbeat_at - started_at, leased_until = NULL
+        WHERE connection_id = %(connection_id)s AND sync_type = 'realtime' AND status = 'running'
+              AND holder <> 'streamer:' || %(holder)s::text
+              AND EXISTS (SELECT FROM stream_leases WHERE connection_id = %(connection_id)s AND holder = %(holder)s)
+        """,
+        {"connection_id": connection_id, "holder": holder},
+    )
+    return found.rowcount
+
+
 def sweep_orphans(db: Db, limit: int = 1000) -> int:
     """End the sessions whose process is gone (lease expired): abandoned. Gives how many."""
     found = db.execute(

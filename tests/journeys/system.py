@@ -81,6 +81,10 @@ class System:
         os.killpg(self.supervisor.process_ids()[name], signal.SIGKILL)
         until(lambda: name not in self.supervisor.process_ids())
 
+    def strike(self, name: str, what: signal.Signals) -> None:
+        """Send a signal to it and to its children."""
+        self.supervisor.strike(name, what)
+
     def said(self, name: str, event: str) -> list[dict[str, Any]]:
         """What one process, or those whose name fits a pattern, logged under this name."""
         lines = [line for log in self.supervisor.logs.glob(f"{name}.log") for line in log.read_text().splitlines()]
@@ -133,7 +137,11 @@ class System:
 
     def is_heard(self, name: str) -> bool:
         """Whether a socket at the simulated exchanges hears this account."""
-        return any(name in socket["accounts"] for socket in self.simulator.sockets())
+        return self.sockets_of(name) > 0
+
+    def sockets_of(self, name: str) -> int:
+        """How many sockets at the simulated exchanges hear this account."""
+        return sum(name in socket["accounts"] for socket in self.simulator.sockets())
 
     def _tell(self, connection_id: UUID, change: str) -> None:
         with redis.Redis.from_url(self.redis_url) as wire:

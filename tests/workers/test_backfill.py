@@ -41,6 +41,23 @@ def test_a_backfill_brings_every_trade_that_can_be_read_once(
     assert due.due_at(bench.db, connection_id)["backfill"] is None
 
 
+def test_a_streamed_trade_in_a_proven_window_that_nobody_has_confirmed_is_looked_for_again(
+    bench: Bench, simulator: SimulatorProcess
+) -> None:
+    account = simulator.account("bybit", history=20)
+    connection_id = bench.connect(account)
+    bench.run(SyncHistory(connection_id=connection_id))
+    bench.db.execute(
+        "UPDATE trades SET confirmed_at = NULL, source = 'stream', sync_timestamp = now() - interval '30 s' WHERE id = "
+        "(SELECT max(id) FROM trades WHERE connection_id = %s)",
+        [connection_id],
+    )
+    bench.run(CatchUp(connection_id=connection_id))
+    assert due.due_at(bench.db, connection_id)["backfill"] is not None
+    bench.run(SyncHistory(connection_id=connection_id))
+    assert all(trade["is_confirmed"] for trade in bench.trades(connection_id).values())
+
+
 def test_the_first_trade_of_a_market_listed_since_is_found_once_a_stream_could_not_read_it(
     make_bench: Callable[..., Bench], simulator: SimulatorProcess, exchange: str
 ) -> None:
