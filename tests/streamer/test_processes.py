@@ -230,11 +230,13 @@ def test_a_killed_streamer_is_taken_over_within_twenty_seconds(town, accounts):
     first, second = town.start(), town.start()
     until(lambda: sorted(count for holder, count in town.holders().items() if holder) == [3, 3])
     until(town.all_live)
+    listening = len([socket for socket in town.simulator.sockets() if socket["accounts"]])
     second.kill()
     second.wait()
     began = time.monotonic()
     until(lambda: set(town.holders().values()) == {6}, within=TAKEN_OVER_WITHIN)
     until(lambda: town.ever_live("0") == town.ever_live() and town.all_live())
+    until(lambda: len([socket for socket in town.simulator.sockets() if socket["accounts"]]) >= listening)
     assert time.monotonic() - began <= TAKEN_OVER_WITHIN
     for account in connected.values():
         town.simulator.trade(account, 2)

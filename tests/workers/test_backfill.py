@@ -44,6 +44,7 @@ def test_a_backfill_brings_every_trade_that_can_be_read_once(
 def test_a_streamed_trade_in_a_proven_window_that_nobody_has_confirmed_is_looked_for_again(
     bench: Bench, simulator: SimulatorProcess
 ) -> None:
+    simulator.limits(off=True)
     account = simulator.account("bybit", history=20)
     connection_id = bench.connect(account)
     bench.run(SyncHistory(connection_id=connection_id))
