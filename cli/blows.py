@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import psycopg
-import redis
 from psycopg import sql
 
 from cli.desk import Desk, say
@@ -48,10 +47,10 @@ class Storm:
         self._valkey = next(server for server in desk.servers if isinstance(server, ValkeyServer))
         self._ways: dict[str, dict[str, Callable[[str], object]]] = {
             "valkey": {
-                "flush": lambda _: self._tell_valkey(redis.Redis.flushall),
-                "fill": lambda _: self._tell_valkey(_fill),
-                "clear fill": lambda _: self._tell_valkey(lambda wire: wire.config_set("maxmemory", "0")),
-                "pause": lambda _: self._tell_valkey(lambda wire: wire.client_pause(int(PAUSE * 1000))),
+                "flush": lambda _: self._valkey.flush(),
+                "fill": lambda _: self._valkey.fill(),
+                "clear fill": lambda _: self._valkey.empty(),
+                "pause": lambda _: self._valkey.pause(PAUSE),
                 "clear pause": lambda _: None,  # by itself: whoever is paused hears no word to go on
                 "stop": lambda _: self._signal_server(self._valkey, signal.SIGSTOP),
                 "clear stop": lambda _: self._signal_server(self._valkey, signal.SIGCONT),
@@ -100,7 +99,7 @@ class Storm:
         act = self._ways.get(blow.whom, self._others)[blow.what]
         try:
             act(blow.whom)
-        except (psycopg.Error, redis.RedisError, OSError, ValueError) as error:
+        except (psycopg.Error, OSError, ValueError) as error:
             say(f"  {done.at_s:6.1f} s  {blow.what} {blow.whom}: could not be done ({type(error).__name__})")
             return
         say(f"  {done.at_s:6.1f} s  {blow.what} {blow.whom}")
@@ -127,10 +126,6 @@ class Storm:
         ]
 
     # Valkey.
-
-    def _tell_valkey(self, what: Callable[[redis.Redis], object]) -> None:
-        with redis.Redis.from_url(self._valkey.url, socket_timeout=3) as wire:
-            what(wire)
 
     def _signal_server(self, server: PostgresServer | ValkeyServer, what: signal.Signals) -> None:
         if server.process is not None:
@@ -195,8 +190,3 @@ class Storm:
     def _revoke(self, account: str) -> None:
         self._simulator.ask("POST", f"/keys/{account}/revoke")
         self.spoilt.add(account)
-
-
-def _fill(wire: redis.Redis) -> None:
-    """From now on there is no room for anything more."""
-    wire.config_set("maxmemory", int(wire.info("memory")["used_memory"]) // 2)

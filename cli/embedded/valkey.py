@@ -58,6 +58,31 @@ class ValkeyServer:
         """Start again at the same address after it died; false when it does not come up."""
         return self._launch()
 
+    # What may happen to a server, for those who want to see what becomes of the system then: `OSError` if it cannot.
+
+    def flush(self) -> None:
+        """Forget everything."""
+        self._tell("FLUSHALL")
+
+    def fill(self) -> None:
+        """There is no room for anything from now on."""
+        self._tell("CONFIG", "SET", "maxmemory", "1")
+
+    def empty(self) -> None:
+        """There is as much room as when it was started."""
+        self._tell("CONFIG", "SET", "maxmemory", self._memory)
+
+    def pause(self, seconds: float) -> None:
+        """Answer nobody for so long; by itself it goes on, since it would not hear a word to."""
+        self._tell("CLIENT", "PAUSE", str(int(seconds * 1000)))
+
+    def _tell(self, *words: str) -> None:
+        try:
+            with redis.Redis.from_url(self.url, socket_timeout=3) as client:
+                client.execute_command(*words)
+        except redis.RedisError as error:
+            raise OSError(f"{self.name} does not do {words[0]}") from error
+
     def stop(self) -> None:
         """Stop without losing anything."""
         if self.process is not None:

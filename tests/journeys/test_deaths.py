@@ -1,6 +1,7 @@
 """Whatever dies while there is trading, nothing is lost, nothing is doubled, and all says the truth afterwards."""
 
 import itertools
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -146,6 +147,80 @@ def test_a_killed_streamer_is_followed_within_twenty_seconds_and_what_was_traded
     assert time.monotonic() - died < AGAIN_WITHIN
     town.trade()
     town.settle()
+
+
+def test_a_worker_that_was_thought_dead_and_wakes_writes_nothing_over_its_successor(town: Town) -> None:
+    system = town.system
+    account = system.simulator.account("bybit", products=["linear"], history=PAST)
+    system.simulator.weather("slow", account, delay=0.2)
+    with system.connected(account, "linear") as connection_id:
+        count = "SELECT count(*) FROM trades WHERE connection_id = %s"
+        reading = (
+            "SELECT id, attempts, holder FROM jobs WHERE connection_id = %s AND state = 'running' AND request = %s"
+        )
+        until(lambda: system.rows(reading, connection_id, "sync_history") and system.one(count, connection_id) > 100)
+        (sleeper,) = [name for name in system.supervisor.process_ids() if name.startswith("worker")]
+        system.strike(sleeper, signal.SIGSTOP)
+        ((job, attempts, holder),) = system.rows(reading, connection_id, "sync_history")
+        town.another("worker")
+        until(lambda: system.one("SELECT attempts FROM jobs WHERE id = %s", job) > attempts, within=AGAIN_WITHIN * 2)
+        heir = system.one("SELECT holder FROM jobs WHERE id = %s", job)
+        assert heir != holder
+        system.strike(sleeper, signal.SIGCONT)
+        # Its question to the exchange was answered long ago, or timed out while it slept.
+        ended = until(
+            lambda: [
+                line["outcome"]
+                for event in ("job.finished", "job.failed")
+                for line in system.said(sleeper, event)
+                if line["job"] == str(job)
+            ]
+        )
+        assert ended == ["taken_over"]
+        assert system.one("SELECT holder FROM jobs WHERE id = %s", job) == heir
+        system.simulator.calm()
+        town.settle()
+        assert system.one(count, connection_id) == len(system.simulator.truth(account)["trades"])
+
+
+def test_a_streamer_that_was_thought_dead_and_wakes_leaves_the_streams_to_its_successor(town: Town) -> None:
+    system = town.system
+    sleeper = town.another("streamer")
+
+    def owners() -> dict[UUID, tuple[int, int]]:
+        """Whose each stream is by process number, and the fence."""
+        found = system.rows(
+            "SELECT l.connection_id, p.pid, l.fence FROM stream_leases l JOIN processes p ON p.id = l.holder"
+        )
+        return {key: (pid, fence) for key, pid, fence in found}
+
+    pid = system.supervisor.process_ids()[sleeper]
+    theirs = until(
+        lambda: {
+            key: fence
+            for key, (owner, fence) in owners().items()
+            if owner == pid and set(system.states().values()) == {"live"}
+        }
+    )
+    heard = {key: system.sockets_of(system.accounts[key]["name"]) for key in theirs}
+    system.strike(sleeper, signal.SIGSTOP)
+    town.trade()
+    until(
+        lambda: (
+            all(key in owners() and owners()[key][1] > fence for key, fence in theirs.items())
+            and all(system.states()[key] == "live" for key in theirs)
+        ),
+        within=AGAIN_WITHIN * 2,
+    )
+    system.strike(sleeper, signal.SIGCONT)
+    until(lambda: system.said(sleeper, "lease.lost"))
+    town.trade()
+    until(
+        lambda: heard == {key: system.sockets_of(system.accounts[key]["name"]) for key in theirs},
+        what="one owner listens to each",
+    )
+    town.settle()
+    system.kill(sleeper)
 
 
 def test_a_redis_that_forgets_everything_again_and_again_costs_no_trade(town: Town) -> None:
