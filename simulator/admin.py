@@ -152,6 +152,7 @@ def _trade(world: World, asked: _Asked) -> Any:
         market = _market(exchange, account, wanted)
         events = exchange.trade(
             account,
+            at_ms=wanted.get("at_ms"),
             market=market,
             side=wanted.get("side"),
             size=asked.decimal("size", wanted),

@@ -246,9 +246,9 @@ class Exchange:
 
     # What happens.
 
-    def trade(self, account: Account, **wish: Any) -> list[Event]:
-        """Makes one order's worth of trades now and tells everyone."""
-        events = self.trader.trade(account, self.now_ms(), Wish(**wish) if wish else ANY)
+    def trade(self, account: Account, *, at_ms: int | None = None, **wish: Any) -> list[Event]:
+        """Makes one order's worth of trades now, or at a moment of the past, and tells everyone."""
+        events = self.trader.trade(account, at_ms or self.now_ms(), Wish(**wish) if wish else ANY)
         self.dialect.publish(account, events)
         self.counters["trades_made"] += sum(isinstance(event, OrderFilled) for event in events)
         return events

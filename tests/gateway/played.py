@@ -19,8 +19,13 @@ PLAYED = find_dialects()
 CASES = [(name, mode) for name in names() if name in PLAYED for mode in PLAYED[name].modes]
 
 
-def read_history(gateway, account, key, until):
-    """Every trade of every feed, by the loop that the contract describes."""
+def newest(gaps):
+    """What is read next, unless a test wants it otherwise."""
+    return gaps[-1]
+
+
+def read_history(gateway, account, key, until, pick=newest):
+    """Every trade of every feed, by the loop that the contract describes; `pick` says what of the gaps is next."""
     found = load(account.exchange)
     history, markets = found.history, gateway.markets(account.exchange)
     feeds = set(history.feeds(account, markets))
@@ -32,7 +37,7 @@ def read_history(gateway, account, key, until):
         wanted = Window(history.reach(feed, account, until), until)
         covered, memory = Coverage(), {}
         while gaps := covered.gaps(wanted):
-            slice_ = history.slice(feed, gaps[-1], memory, account, until)
+            slice_ = history.slice(feed, pick(gaps), memory, account, until)
             cursor = slice_.cursor
             while True:
                 answer = gateway.call(account, key, history.ask(feed, slice_, cursor, account))
