@@ -19,7 +19,7 @@ from tests.fixtures.stored import NEW_YEAR, a_connection, a_trade
 def stored(db: psycopg.Connection) -> list[tuple[Any, ...]]:
     return db.execute(
         """SELECT identity, side, price, amount, cost, fee, fee_currency, fees, kind, order_id, client_order_id,
-                  taker_or_maker, contracts, provisional, confirmed_at IS NOT NULL, raw::text
+                  taker_or_maker, contracts, provisional, confirmed_at IS NOT NULL, raw::text, exchange_timestamp
            FROM trades ORDER BY connection_id, identity"""
     ).fetchall()
 
@@ -250,11 +250,15 @@ def test_two_writers_with_the_same_trades_in_opposite_order_store_each_once(data
 
 def heard(number: int, version: str) -> Trade:
     """The same trade as different messages tell it: none contradicts another."""
+    # Of the second trade REST knows whole seconds only, of the third only the stream tells that it was forced.
+    moment = NEW_YEAR + 1_000 * number + 234
+    known = {"timestamp_ms": moment, "kind": Kind.LIQUIDATION if number == 3 else Kind.TRADE, "raw": {"v": version}}
     if version == "light":
-        return a_trade(number, fees=(), provisional=True, order_id=None, taker_or_maker=None, raw={"v": "light"})
+        return a_trade(number, fees=(), provisional=True, order_id=None, taker_or_maker=None, **known)
     if version == "full":
-        return a_trade(number, client_order_id="mine", raw={"v": "full"})
-    return a_trade(number, raw={"v": "rest"}, contracts=Decimal(3))
+        return a_trade(number, client_order_id="mine", **known)
+    told = {"timestamp_ms": moment - 234 if number == 2 else moment, "kind": Kind.TRADE}
+    return a_trade(number, contracts=Decimal(3), **{**known, **told})
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
