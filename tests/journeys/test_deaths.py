@@ -200,7 +200,8 @@ def test_a_streamer_that_was_thought_dead_and_wakes_leaves_the_streams_to_its_su
             key: fence
             for key, (owner, fence) in owners().items()
             if owner == pid and set(system.states().values()) == {"live"}
-        }
+        },
+        within=AGAIN_WITHIN * 2,
     )
     heard = {key: system.sockets_of(system.accounts[key]["name"]) for key in theirs}
     system.strike(sleeper, signal.SIGSTOP)
@@ -217,6 +218,7 @@ def test_a_streamer_that_was_thought_dead_and_wakes_leaves_the_streams_to_its_su
     town.trade()
     until(
         lambda: heard == {key: system.sockets_of(system.accounts[key]["name"]) for key in theirs},
+        within=AGAIN_WITHIN * 2,
         what="one owner listens to each",
     )
     town.settle()
