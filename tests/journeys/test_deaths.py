@@ -181,6 +181,7 @@ def test_a_worker_that_was_thought_dead_and_wakes_writes_nothing_over_its_succes
         system.simulator.calm()
         town.settle()
         assert system.one(count, connection_id) == len(system.simulator.truth(account)["trades"])
+    system.kill(sleeper)  # one worker is left to the next
 
 
 def test_a_streamer_that_was_thought_dead_and_wakes_leaves_the_streams_to_its_successor(town: Town) -> None:
