@@ -88,7 +88,17 @@ def calm(town: Town) -> None:
     for kind in ("worker", "streamer"):
         if not any(name.startswith(kind) for name in town.system.supervisor.process_ids()):
             town.another(kind)
+    until(lambda: is_listened_to(town.system), within=AGAIN_WITHIN * 2)
     town.settle()
+
+
+def is_listened_to(system: System) -> bool:
+    """Whether each stream's owner lives and its account is heard: a state may still be that of a dead owner."""
+    owners = """SELECT p.pid FROM stream_leases l LEFT JOIN processes p ON p.id = l.holder
+                WHERE l.connection_id = ANY (%s)"""
+    living = set(system.supervisor.process_ids().values())
+    is_owned = all(pid in living for (pid,) in system.rows(owners, list(system.accounts)))
+    return is_owned and all(system.is_heard(account["name"]) for account in system.accounts.values())
 
 
 def test_a_worker_killed_in_the_middle_of_a_job_costs_less_than_twenty_seconds_and_no_trade(town: Town) -> None:
