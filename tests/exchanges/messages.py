@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from shared.domain.markets import Market, Markets
 from shared.domain.trades import Trade
 from shared.exchanges import load, names
@@ -32,6 +34,14 @@ def real_messages() -> Iterator[tuple[str, dict[str, Any]]]:
         file = REAL / f"{name}.json"
         for message in json.loads(file.read_text()) if file.exists() else ():
             yield name, message
+
+
+def real_message(exchange: str, name: str) -> Any:
+    """One real message as it came; the test that asks is skipped where the folder is absent."""
+    file = REAL / f"{exchange}.json"
+    if not file.exists():
+        pytest.skip("the real messages are not here")
+    return next(one["raw"] for one in json.loads(file.read_text()) if one["id"] == name)
 
 
 def markets_of(sample: dict[str, Any]) -> Markets:

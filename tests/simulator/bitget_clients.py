@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import within
 from tests.simulator.plain import Said, call
 from tests.simulator.witnesses import credentials, pointed_at
 
@@ -115,7 +116,7 @@ class Voice:
         self.socket = socket
 
     async def hear(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_S))
+        return json.loads(await within(PATIENCE_S, self.socket.recv()))
 
     async def ask(self, op: str, *args: Any) -> Any:
         await self.socket.send(json.dumps({"op": op, "args": args}))
@@ -123,7 +124,7 @@ class Voice:
 
     async def ping(self) -> Any:
         await self.socket.send("ping")
-        return await asyncio.wait_for(self.socket.recv(), PATIENCE_S)
+        return await within(PATIENCE_S, self.socket.recv())
 
     async def sign_in(self, account: dict[str, Any], stamp: int | str, **changes: str) -> Any:
         digest = hmac.new(account["secret"].encode(), f"{stamp}GET/user/verify".encode(), hashlib.sha256).digest()

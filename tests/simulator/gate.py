@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import within
 from tests.simulator.plain import Said, call
 from tests.simulator.witnesses import credentials, pointed_at
 
@@ -92,7 +93,7 @@ class Voice:
         await self.socket.send(json.dumps({"time": int(time.time()), **message}))
 
     async def hear(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_S))
+        return json.loads(await within(PATIENCE_S, self.socket.recv()))
 
     async def ask(self, **message: Any) -> Any:
         await self.say(**message)

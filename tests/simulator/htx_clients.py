@@ -20,6 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from simulator.htx.keys import signature_of
 from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import within
 from tests.simulator.plain import Said, call
 from tests.simulator.witnesses import credentials, pointed_at
 
@@ -159,7 +160,7 @@ class Voice:
     async def hear(self) -> Any:
         """The next message that is no ping."""
         while True:
-            frame = await asyncio.wait_for(self.socket.recv(), PATIENCE_S)
+            frame = await within(PATIENCE_S, self.socket.recv())
             self.zipped.add(isinstance(frame, bytes))
             message = json.loads(gzip.decompress(frame) if isinstance(frame, bytes) else frame)
             if "ping" not in (message.get("op"), message.get("action"), *message):

@@ -1,15 +1,14 @@
 """ccxt's REST client reads from the Coinbase dialect exactly what happened, and is refused as it would be."""
 
 import base64
-import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import ccxt
 import pytest
 
+from tests.exchanges.messages import real_message
 from tests.fixtures.simulator import SimulatorProcess
 from tests.fixtures.waiting import until
 from tests.simulator.coinbase_client import ask, token
@@ -20,7 +19,6 @@ API = "https://api.coinbase.com"
 BROKERAGE = "/api/v3/brokerage"
 FILLS = f"{BROKERAGE}/orders/historical/fills"
 DAY_MS = 86_400_000
-SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "coinbase.json"
 
 
 @pytest.fixture
@@ -152,15 +150,14 @@ def test_a_fill_is_shown_a_moment_after_its_order_counts_it(simulator: Simulator
 
 
 def test_rows_have_the_keys_of_real_ones(simulator: SimulatorProcess) -> None:
-    samples = {one["id"]: one["raw"] for one in json.loads(SAMPLES.read_text())}
     account = simulator.account("coinbase", history=5)
     row = ask(simulator, account, FILLS).data["fills"][0]
-    assert samples["cb6"]["fills"][0].keys() <= row.keys()
-    assert {name: type(row[name]) for name in samples["cb6"]["fills"][0]} == {
-        name: type(value) for name, value in samples["cb6"]["fills"][0].items()
+    assert real_message("coinbase", "cb6")["fills"][0].keys() <= row.keys()
+    assert {name: type(row[name]) for name in real_message("coinbase", "cb6")["fills"][0]} == {
+        name: type(value) for name, value in real_message("coinbase", "cb6")["fills"][0].items()
     }
     held = ask(simulator, account, f"{BROKERAGE}/accounts").data["accounts"][0]
-    assert samples["cb8"]["accounts"][0].keys() == held.keys()
+    assert real_message("coinbase", "cb8")["accounts"][0].keys() == held.keys()
 
 
 def test_several_orders_and_products_are_asked_for_at_once(simulator: SimulatorProcess) -> None:

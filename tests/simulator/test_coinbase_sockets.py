@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import ccxt.pro
@@ -14,15 +13,15 @@ import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.exchanges.messages import real_message
 from tests.fixtures.simulator import SimulatorProcess
-from tests.fixtures.waiting import becoming
+from tests.fixtures.waiting import becoming, within
 from tests.simulator.coinbase_client import ask, token
 from tests.simulator.witnesses import credentials, pointed_at
 
 PATIENCE_S = 10
 PUBLIC, USER = "wss://advanced-trade-ws.coinbase.com", "wss://advanced-trade-ws-user.coinbase.com"
 FILLS = "/api/v3/brokerage/orders/historical/fills"
-SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "coinbase.json"
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ class Voice:
         await self.socket.send(json.dumps(message))
 
     async def hear(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_S))
+        return json.loads(await within(PATIENCE_S, self.socket.recv()))
 
     async def hear_of(self, channel: str) -> Any:
         """The next message of a channel; those of others are passed over."""
@@ -145,12 +144,8 @@ async def test_open_orders_come_first_and_the_acknowledgement_after_them(
     assert (snapshot["events"][0]["type"], snapshot["events"][0]["orders"]) == ("snapshot", [])
     assert (acknowledged["channel"], acknowledged["sequence_num"]) == ("subscriptions", 1)
     assert list(acknowledged["events"][0]["subscriptions"]) == ["user"]
-    sample = sample_of("cb12")
+    sample = real_message("coinbase", "cb12")
     assert acknowledged.keys() == sample.keys()
-
-
-def sample_of(name: str) -> Any:
-    return next(one["raw"] for one in json.loads(SAMPLES.read_text()) if one["id"] == name)
 
 
 @pytest.mark.parametrize(
@@ -285,10 +280,10 @@ async def test_orders_are_told_as_real_ones_and_their_fills_come_to_rest_later(
     counts = []
     while True:
         message = await talk.hear_of("user")
-        assert message.keys() == sample_of("cb2").keys()
+        assert message.keys() == real_message("coinbase", "cb2").keys()
         (event,) = message["events"]
         (order,) = event["orders"]
-        assert order.keys() == sample_of("cb2")["events"][0]["orders"][0].keys()
+        assert order.keys() == real_message("coinbase", "cb2")["events"][0]["orders"][0].keys()
         counts.append(int(order["number_of_fills"]))
         if order["status"] == "FILLED":
             break
@@ -394,7 +389,7 @@ async def test_a_ticker_is_whole_and_stops_when_asked_to(simulator: SimulatorPro
     await talk.subscribe("heartbeats")
     await talk.subscribe("ticker", None, "BTC-USD", "ETH-USDC", "NO-SUCH")
     first = await talk.hear_of("ticker")
-    sample = sample_of("cb10")
+    sample = real_message("coinbase", "cb10")
     assert [row["product_id"] for row in first["events"][0]["tickers"]] == ["BTC-USD", "ETH-USD"]
     assert (first.keys() - {"client_id"}, first["events"][0]["type"]) == (sample.keys(), "snapshot")
     assert first["events"][0]["tickers"][0].keys() == sample["events"][0]["tickers"][0].keys()

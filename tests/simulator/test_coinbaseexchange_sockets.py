@@ -18,7 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.fixtures.simulator import SimulatorProcess
-from tests.fixtures.waiting import becoming
+from tests.fixtures.waiting import becoming, within
 from tests.simulator.witnesses import as_read, as_told, credentials, pointed_at
 
 PATIENCE_S = 10
@@ -72,7 +72,7 @@ class Voice:
         await self.socket.send(json.dumps(message))
 
     async def hear(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_S))
+        return json.loads(await within(PATIENCE_S, self.socket.recv()))
 
     async def hear_of(self, kind: str) -> Any:
         """The next message of a type; others are passed over."""

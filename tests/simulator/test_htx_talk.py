@@ -1,6 +1,5 @@
 """HTX's sockets let sign in, ping and cut each in its way, survive nonsense and tell prices."""
 
-import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Callable
@@ -11,6 +10,7 @@ import pytest_asyncio
 from websockets.asyncio.client import connect
 
 from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import within
 from tests.simulator.htx_clients import (
     CONTRACT_PRICES,
     CONTRACTS,
@@ -138,7 +138,7 @@ async def test_maintenance_is_announced_to_contracts(simulator: SimulatorProcess
 
 async def next_ping(talk: Voice) -> Any:
     while True:
-        frame = await asyncio.wait_for(talk.socket.recv(), PATIENCE_S)
+        frame = await within(PATIENCE_S, talk.socket.recv())
         message = json.loads(gzip.decompress(frame) if isinstance(frame, bytes) else frame)
         if "ping" in (message.get("op"), message.get("action"), *message):
             return message

@@ -17,6 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import within
 from tests.simulator.witnesses import credentials, pointed_at
 
 PATIENCE_S = 10
@@ -60,7 +61,7 @@ class Voice:
         self.socket = socket
 
     async def hear(self) -> Any:
-        return json.loads(await asyncio.wait_for(self.socket.recv(), PATIENCE_S), parse_float=Decimal)
+        return json.loads(await within(PATIENCE_S, self.socket.recv()), parse_float=Decimal)
 
     async def ask(self, **message: Any) -> Any:
         await self.socket.send(json.dumps(message))

@@ -4,7 +4,6 @@ import json
 import time
 from collections import Counter
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +12,7 @@ import pytest
 
 from simulator.mexc.keys import signature_of
 from simulator.truth import Account
+from tests.exchanges.messages import real_message
 from tests.fixtures.simulator import SimulatorProcess
 from tests.simulator.plain import call
 from tests.simulator.witnesses import as_read, as_told, assert_reads_the_truth, credentials, pointed_at
@@ -20,10 +20,6 @@ from tests.simulator.witnesses import as_read, as_told, assert_reads_the_truth, 
 DAY_MS = 86_400_000
 SECOND_MS = 1000
 FULL_PAGE = 100
-SAMPLES = {
-    sample["id"]: sample
-    for sample in json.loads((Path(__file__).parents[3] / "shared" / "samples" / "mexc.json").read_text())
-}
 SIDES = {1: "buy", 2: "buy", 3: "sell", 4: "sell"}
 
 
@@ -207,7 +203,7 @@ def test_rows_of_fills_look_as_documented(simulator: SimulatorProcess, keyless: 
     (made,) = simulator.trade(account, **wish, maker=False, fills=1, client_order_id="mine")
     client = client_of(simulator, keyless, account)
     (row,) = raw(client)
-    (sample,) = SAMPLES["mx8"]["raw"]
+    (sample,) = real_message("mexc", "mx8")
     assert set(row) == set(sample)
     assert {name: type(value) for name, value in row.items()} == {
         name: type(value) if value is not None else str for name, value in sample.items()
@@ -328,7 +324,7 @@ def test_rows_of_contracts_look_as_documented(simulator: SimulatorProcess, keyle
     (made,) = simulator.trade(account, **wish, maker=False, fills=1)
     client = client_of(simulator, keyless, account)
     row = client.contractPrivateGetOrderListOrderDeals({"symbol": "LTC_USDT"})["data"][0]
-    sample = SAMPLES["mx5"]["raw"]["data"]
+    sample = real_message("mexc", "mx5")["data"]
     assert set(row) == set(sample) - {"isSelf"} | {"opponentUid"}
     assert {name: type(row[name]) for name in row if name in sample} == {
         name: type(value) for name, value in sample.items() if name != "isSelf"
@@ -445,7 +441,7 @@ def test_the_account_row_looks_as_documented_and_leaves_out_what_is_zero(
 ) -> None:
     client = client_of(simulator, keyless, simulator.account("mexc", products=["linear"]))
     told = client.spotPrivateGetAccount()
-    sample = SAMPLES["mx9"]["raw"]
+    sample = real_message("mexc", "mx9")
     assert set(told) == set(sample)
     assert (told["balances"], told["canTrade"], told["canWithdraw"]) == ([], True, True)
     other = client_of(simulator, keyless, simulator.account("mexc"))

@@ -6,7 +6,6 @@ import hmac
 import json
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import ccxt.pro
@@ -18,7 +17,9 @@ from websockets.exceptions import ConnectionClosed
 
 from simulator.mexc import frames
 from simulator.truth import Fee, Fill, Market, Order
+from tests.exchanges.messages import real_message
 from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import within
 from tests.simulator.plain import call
 from tests.simulator.test_mexc import with_true_sides
 from tests.simulator.witnesses import assert_reads_the_truth, credentials, pointed_at
@@ -27,10 +28,6 @@ PATIENCE_S = 10
 QUIET_S = 0.4
 SPOT, FUTURES = "wss://wbs-api.mexc.com/ws", "wss://contract.mexc.com/edge"
 DEALS, ORDERS, ACCOUNT = (f"spot@private.{name}.v3.api.pb" for name in ("deals", "orders", "account"))
-SAMPLES = {
-    sample["id"]: sample
-    for sample in json.loads((Path(__file__).parents[3] / "shared" / "samples" / "mexc.json").read_text())
-}
 DEAL_ON_THE_WIRE = (
     "0a1c73706f7440707269766174652e6465616c732e76332e6170692e70621a074254435553445430fbd8c1a28c349213670a0836"
     "343235302e31301205302e3030321a083132382e3530303220013a1437303030303030303030303030303030303158314a1a4330"
@@ -69,7 +66,7 @@ class Voice:
         await self.socket.send(json.dumps(message))
 
     async def hear(self) -> Any:
-        said = await asyncio.wait_for(self.socket.recv(), PATIENCE_S)
+        said = await within(PATIENCE_S, self.socket.recv())
         return json.loads(said) if isinstance(said, str) else PushDataV3ApiWrapper.FromString(said)
 
     async def ask(self, **message: Any) -> Any:
@@ -329,7 +326,7 @@ async def test_each_private_topic_tells_its_part_of_an_order(simulator: Simulato
 
 async def test_a_subscription_that_failed_has_code_0_too(simulator: SimulatorProcess, voice: Any) -> None:
     talk = await private(simulator, voice, spot_account(simulator), DEALS)
-    sample = SAMPLES["mx12"]["raw"]
+    sample = real_message("mexc", "mx12")
     for topic in ("spot@private.deals.v3.api", "spot@public.miniTicker.v3.api.pb@NOPEUSDT@24H", "nonsense"):
         answer = await talk.subscribe(ORDERS, topic)
         assert set(answer) == set(sample)
@@ -423,7 +420,7 @@ async def test_a_ping_in_text_is_answered_and_one_of_the_protocol_is_not(
     assert await talk.ask(method="ping") == {"id": 0, "code": 0, "msg": "PONG"}
     pong = await talk.socket.ping()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(pong), QUIET_S)
+        await within(QUIET_S, asyncio.shield(pong))
     assert (await talk.ask(method="PING"))["msg"] == "PONG"
 
 
@@ -471,7 +468,7 @@ async def test_a_fill_of_a_contract_comes_in_one_of_three_forms(simulator: Simul
     talk = await logged_in(simulator, voice, account, "order.deal")
     made = [simulator.trade(account, market_id="LTC_USDT", maker=False, fills=1)[0] for _ in range(3)]
     pushes = [await talk.hear() for _ in made]
-    sample = SAMPLES["mx5"]["raw"]
+    sample = real_message("mexc", "mx5")
     forms = {}
     for push, trade in zip(pushes, made, strict=True):
         assert set(push) == set(sample)
@@ -590,7 +587,7 @@ async def test_prices_of_contracts_look_as_documented(simulator: SimulatorProces
     answer = await talk.ask(method="sub.ticker", param={"symbol": "ETH_USDT"})
     assert (answer["channel"], answer["data"]) == ("rs.sub.ticker", "success")
     push = await talk.hear()
-    sample = SAMPLES["mx10"]["raw"]
+    sample = real_message("mexc", "mx10")
     assert set(push) == set(sample)
     assert set(push["data"]) == set(sample["data"]) | {"amount24"}
     assert type(push["data"]["lastPrice"]) in {int, float}

@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from simulator.okx.keys import signature
 from tests.exchanges.messages import REAL
 from tests.fixtures.simulator import SimulatorProcess
+from tests.fixtures.waiting import within
 from tests.simulator.witnesses import assert_reads_the_truth, credentials, pointed_at
 
 PATIENCE_S = 10
@@ -54,7 +55,7 @@ class Voice:
         await self.socket.send(json.dumps(message))
 
     async def hear(self) -> Any:
-        said = await asyncio.wait_for(self.socket.recv(), PATIENCE_S)
+        said = await within(PATIENCE_S, self.socket.recv())
         return said if said == "pong" else json.loads(said)
 
     async def ask(self, **message: Any) -> Any:
@@ -85,7 +86,7 @@ class Voice:
 
     async def end(self) -> int:
         """The code it was closed with."""
-        await asyncio.wait_for(self.socket.wait_closed(), PATIENCE_S)
+        await within(PATIENCE_S, self.socket.wait_closed())
         assert self.socket.close_code is not None
         return self.socket.close_code
 

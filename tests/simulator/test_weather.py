@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.fixtures.simulator import SimulatorProcess, SimulatorSaysNo
-from tests.fixtures.waiting import until
+from tests.fixtures.waiting import until, within
 from tests.simulator.plain import call, signed_call
 from tests.simulator.test_binance_sockets import WS_API, is_fill, receive, steer, subscribe
 
@@ -101,7 +101,7 @@ async def test_stall_keeps_the_socket_and_says_nothing_not_even_pongs(simulator:
         await steer(simulator.trade, account, count=3)
         waiter = await socket.ping()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(waiter, 0.7)
+            await within(0.7, waiter)
         await steer(simulator.calm)
         await (await socket.ping())
         assert await fills(socket, 0.5) == [], "what happened meanwhile is lost here"

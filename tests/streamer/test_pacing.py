@@ -10,6 +10,7 @@ from shared.exchanges.kit.contract import Pool
 from shared.queue.wire import open_wire
 from streamer.backoff import Backoff
 from streamer.connects import Connects
+from tests.fixtures.waiting import within
 
 POOL = Pool(name="sockets", scope="address", capacity=2, per_ms=400)
 
@@ -83,7 +84,7 @@ async def test_without_redis_a_process_keeps_an_even_pace_of_its_own():
     await asyncio.wait({waiting}, timeout=0.05)
     assert not waiting.done()
     now[0] += 400
-    await asyncio.wait_for(waiting, 2)
+    await within(2, waiting)
 
 
 async def test_two_processes_share_the_exchanges_limit(redis_url):

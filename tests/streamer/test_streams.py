@@ -40,7 +40,7 @@ async def test_a_socket_that_is_cut_is_opened_again_and_asks_for_what_it_missed(
     server.cut(connection)
     await becoming(lambda: server.joins[connection] == 2 and stage.state(connection) == "live")
     await becoming(lambda: session_states(stage) == ["failed", "running"])
-    assert stage.one("SELECT fields ->> 'reason' FROM events WHERE name = 'stream.lost'") == "cut off"
+    await becoming(lambda: stage.one("SELECT fields ->> 'reason' FROM events WHERE name = 'stream.lost'") == "cut off")
     assert streamer.counts["lost"] == 1
     await becoming(lambda: stage.one("SELECT again FROM jobs") is not None)
 
@@ -54,8 +54,8 @@ async def test_a_socket_that_is_open_but_silent_is_found_out(stage, server):
     server.is_mute = False
     # The next socket may have been opened while the server was mute still: its sign-in is given up after 30 s.
     await becoming(lambda: stage.state(connection) == "live", within=50)
-    reasons = stage.all("SELECT fields ->> 'reason' FROM events WHERE name = 'stream.lost'")
-    assert ("no answer to a ping",) in reasons
+    lost = "SELECT fields ->> 'reason' FROM events WHERE name = 'stream.lost'"
+    await becoming(lambda: ("no answer to a ping",) in stage.all(lost))
 
 
 async def test_a_refused_socket_is_tried_until_it_opens(stage, server):
@@ -63,7 +63,9 @@ async def test_a_refused_socket_is_tried_until_it_opens(stage, server):
     server.is_closed = True
     stage.start()
     await becoming(lambda: stage.state(connection) == "lost")
-    assert stage.one("SELECT fields ->> 'reason' FROM events") == "The exchange refused the socket (HTTP 503)."
+    await becoming(
+        lambda: stage.one("SELECT fields ->> 'reason' FROM events") == "The exchange refused the socket (HTTP 503)."
+    )
     server.is_closed = False
     await becoming(lambda: stage.state(connection) == "live")
 
@@ -107,7 +109,8 @@ async def test_a_streamer_that_lacks_a_key_version_says_so_and_suspends_nobody(s
 
     stage.start(open_key=open_key)
     await becoming(lambda: stage.state(connection_id) == "lost" and len(opened) > 1)
-    assert "version v2 of CREDENTIALS_KEY" in stage.one("SELECT fields ->> 'reason' FROM events")
+    told = await becoming(lambda: stage.one("SELECT fields ->> 'reason' FROM events"))
+    assert "version v2 of CREDENTIALS_KEY" in told
     stored = connections.get_connection(stage.db, connection_id)
     assert (stored.sync_status, stored.error_code) == ("new", None)
     vault = after
@@ -218,7 +221,8 @@ async def test_messages_that_end_the_reader_park_their_own_stream_and_resume_ret
     assert (stored.sync_status, stored.error_code) == ("new", None)
     assert stage.one("SELECT due_at IS NOT NULL FROM duties WHERE connection_id = %s AND duty = 'catch_up'", bad)
     assert "tradesync resume" in stage.one("SELECT stream_reason FROM user_exchange_connections WHERE id = %s", bad)
-    assert stage.one("SELECT fields ->> 'reason' FROM events WHERE name = 'stream.parked'").startswith("Our reader")
+    parked_event = "SELECT fields ->> 'reason' FROM events WHERE name = 'stream.parked'"
+    assert (await becoming(lambda: stage.one(parked_event))).startswith("Our reader")
     # Nobody knows on whose message a shared socket's reader failed, and so the two were parted.
     kept = stage.all("SELECT connection_id, raw ->> 'op', seen FROM quarantine")
     assert (bad, "crash", 6) in [(connection, op or "crash", seen) for connection, op, seen in kept]
