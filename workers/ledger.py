@@ -183,7 +183,10 @@ def _explain_by_movements(
     desk: Desk, exchange: Exchange, connection: Connection, account: Account, key: Credentials, gaps: list[Gap]
 ) -> list[Gap]:
     """Ask the exchange for deposits and the like in these stretches. Gives all that is open then."""
-    found = [move for window in _stretches(gaps) for move in _ask(desk, exchange, connection, account, key, window)]
+    assets = frozenset(gap.asset for gap in gaps)
+    found = [
+        move for window in _stretches(gaps) for move in _ask(desk, exchange, connection, account, key, window, assets)
+    ]
     kept = [
         Movement(
             account_type=each.account_type,
@@ -227,12 +230,18 @@ def _concerned(db: Db, connection_id: UUID) -> list[str]:
 
 
 def _ask(
-    desk: Desk, exchange: Exchange, connection: Connection, account: Account, key: Credentials, window: Window
+    desk: Desk,
+    exchange: Exchange,
+    connection: Connection,
+    account: Account,
+    key: Credentials,
+    window: Window,
+    assets: frozenset[str],
 ) -> tuple[contract.Movement, ...]:
     assert exchange.movements is not None
     try:
         return desk.gateway.run(
-            account, key, exchange.movements(account, window), lane="balances", proxy=connection.egress_proxy
+            account, key, exchange.movements(account, window, assets), lane="balances", proxy=connection.egress_proxy
         )
     except Transient:
         return ()  # asked again with the next reread

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.dialect import DAY_MS, EIGHT_PLACES, Call, Dialect, Event, Refusal, Route, SocketRoute
 from simulator.http import Response
-from simulator.htx import keys, linear, listings, spot
+from simulator.htx import account_history, keys, linear, listings, spot
 from simulator.htx.errors import (
     CONTRACT_HOSTS,
     blocked,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from simulator.limits import Use
 
 SPOT_HOSTS = ("api.huobi.pro", "api-aws.huobi.pro")
-USUAL, OFTEN, QUICK = (10, 1_000), (20, 2_000), (100, 2_000)
+USUAL, SELDOM, OFTEN, QUICK = (10, 1_000), (5, 2_000), (20, 2_000), (100, 2_000)
 """Quotas of spot: so many requests in so many milliseconds, of one key on one endpoint."""
 READS, CALLS, MARKET_CALLS = (72, 3_000), (144, 3_000), (240, 3_000)
 """Quotas of contracts: of an account on the old interface and on V5, and of an address."""
@@ -77,6 +77,8 @@ class Htx(Dialect):
             ("/v1/order/orders/{id}/matchresults", spot.order_match_results, USUAL),
             ("/v1/account/accounts", spot.accounts, QUICK),
             ("/v1/account/accounts/{id}/balance", spot.balance, QUICK),
+            ("/v1/account/history", account_history.account_history, SELDOM),
+            ("/v1/query/deposit-withdraw", account_history.deposits_and_withdrawals, OFTEN),
             ("/v1/margin/accounts/balance", spot.margin_balances, QUICK),
             ("/v1/cross-margin/accounts/balance", spot.cross_margin_balance, QUICK),
             ("/v2/user/uid", keys.uid, USUAL),

@@ -48,7 +48,7 @@ ROWS = {
 def asked(refused=(), region="global"):
     """What is read when the exchange answers with these rows; what is asked is collected."""
     account = Account(connection_id=uuid4(), exchange="binance", products=(Product.SPOT,), region=region)
-    steps = movements(account, Window(AT - 60_000, AT + 120_000))
+    steps = movements(account, Window(AT - 60_000, AT + 120_000), frozenset())
     try:
         request = next(steps)
         while True:

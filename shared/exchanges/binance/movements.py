@@ -36,8 +36,9 @@ _GIVEN_BACK = {1, 3, 5}  # cancelled, rejected, failed
 _WALLETS = ("UMFUTURE", "CMFUTURE", "MARGIN", "FUNDING", "OPTION", "PORTFOLIO_MARGIN")
 
 
-def movements(account: Account, window: Window) -> Steps[tuple[Movement, ...]]:
+def movements(account: Account, window: Window, assets: frozenset[str]) -> Steps[tuple[Movement, ...]]:
     """Everything but trades in a window. The test networks tell none of it."""
+    del assets
     if account.region != "global":
         return ()
     span = {"startTime": window.since, "endTime": window.until}

@@ -21,8 +21,9 @@ _LONGEST_MS = 90 * DAY_MS - 60_000
 _TRADES = "transaction"
 
 
-def movements(account: Account, window: Window) -> Steps[tuple[Movement, ...]]:
+def movements(account: Account, window: Window, assets: frozenset[str]) -> Steps[tuple[Movement, ...]]:
     """Everything but trades in a window. No document says that its ends are in it: it is asked for a little wider."""
+    del assets
     if account.mode != CLASSIC:
         return ()
     found: list[Movement] = []

@@ -24,8 +24,9 @@ _LONGEST_MS = 30 * 86_400_000
 _OF_ORDERS = re.compile(r"order|trade|fill|(point|gt)_?fee|^fee$", re.IGNORECASE)
 
 
-def movements(account: Account, window: Window) -> Steps[tuple[Movement, ...]]:
+def movements(account: Account, window: Window, assets: frozenset[str]) -> Steps[tuple[Movement, ...]]:
     """Everything but trades in a window; both of its ends are asked for in whole seconds."""
+    del assets
     if account.mode != CLASSIC:
         return ()
     found: list[Movement] = []

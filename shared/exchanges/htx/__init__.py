@@ -10,6 +10,7 @@ from shared.exchanges.htx.account import balances, check_key
 from shared.exchanges.htx.discovery import discover
 from shared.exchanges.htx.history import PRODUCTS, ask, feed_of, feeds, reach, read, slice_of
 from shared.exchanges.htx.messages import decode, read_rest, read_stream
+from shared.exchanges.htx.movements import movements
 from shared.exchanges.htx.prices import TICKER_STREAMS
 from shared.exchanges.htx.rest import (
     CLOCK,
@@ -60,6 +61,7 @@ EXCHANGE = Exchange(
     check_key=check_key,
     balances=balances,
     spot_wallets=lambda _: frozenset({"spot"}),
+    movements=movements,
     history=History(
         feeds=feeds,
         feed_of=feed_of,

@@ -137,7 +137,7 @@ def _needs_symbol() -> Steps[bool]:
 # ── Wallets ───────────────────────────────────────────────────────────────────────────────────────────
 
 _OWED = {"loan", "interest"}
-_POINTS = "point"
+POINTS = "point"
 
 
 def balances(account: Account) -> Steps[Wallets]:
@@ -148,7 +148,7 @@ def balances(account: Account) -> Steps[Wallets]:
     for each in rows_of(row_of(answer.data, "the answer").get("data"), "'data'"):
         wallet = row_of(each, "a wallet")
         name = ":".join(filter(None, (text(wallet, "type"), optional_text(wallet, "subtype"))))
-        if name == _POINTS:
+        if name == POINTS:
             name = "spot"  # points pay nothing but fees of spot
         try:
             answer = yield Request(WALLET, {"account-id": text(wallet, "id")})

@@ -29,6 +29,7 @@ POOLS = (
     Pool(name="key", scope="account", capacity=10, per_ms=1_000),
     Pool(name="accounts", scope="account", capacity=100, per_ms=2_000),
     Pool(name="wallets", scope="account", capacity=100, per_ms=2_000),
+    Pool(name="account_history", scope="account", capacity=5, per_ms=2_000),
     Pool(name="contracts", scope="account", capacity=144, per_ms=3_000),
     Pool(name="old_contracts", scope="account", capacity=72, per_ms=3_000),
 )
@@ -51,6 +52,7 @@ ACCOUNTS = _endpoint("spotPrivateGetV1AccountAccounts", "/v1/account/accounts", 
 WALLET = _endpoint(
     "spotPrivateGetV1AccountAccountsAccountIdBalance", "/v1/account/accounts/{account}/balance", "wallets"
 )
+ACCOUNT_HISTORY = _endpoint("spotPrivateGetV1AccountHistory", "/v1/account/history", "account_history")
 DETAILS = _endpoint("contractPrivateGetV5TradeOrderDetails", "/v5/trade/order/details", "contracts")
 BILLS = _endpoint("contractPrivateGetV5AccountBills", "/v5/account/bills", "contracts")
 POSITIONS = _endpoint("contractPrivateGetV5TradePositionOpens", "/v5/trade/position/opens", "contracts")
@@ -67,7 +69,7 @@ OLD_CROSS = _old("linear-swap-api/v3/swap_cross_matchresults")
 OLD_ISOLATED = _old("linear-swap-api/v3/swap_matchresults")
 OLD_WALLET = _old("linear-swap-api/v1/swap_cross_account_info")
 ENDPOINTS = (
-    *(CLOCK, _SYMBOLS, _CONTRACTS, MATCHES, ORDERS, UID, KEY, ACCOUNTS, WALLET),
+    *(CLOCK, _SYMBOLS, _CONTRACTS, MATCHES, ORDERS, UID, KEY, ACCOUNTS, WALLET, ACCOUNT_HISTORY),
     *(DETAILS, BILLS, POSITIONS, CONTRACT_WALLET, OLD_CROSS, OLD_ISOLATED, OLD_WALLET),
 )
 

@@ -392,6 +392,8 @@ class Exchange:
     ccxt's constructor is given besides the key (options, hostname). `ccxt_credentials` maps our field names
     to ccxt's. `error_of` turns status, headers (lower case), body and endpoint into our error, or None when
     the answer is a good one; it is asked for every answer, and never trusts ccxt's classes.
+    `movements` asks for what moved the spot wallets in a window besides trades. The assets are those whose balance is
+    not explained: an exchange that is asked coin by coin is asked for these only.
     `read_stream` and `read_rest` read one decoded message or response: product None means that the
     market list decides. `decode` turns a frame's bytes into that message.
     """
@@ -423,7 +425,7 @@ class Exchange:
     check_key: Callable[[Account], Steps[KeyReport]]
     balances: Callable[[Account], Steps[Wallets]]
     spot_wallets: Callable[[Account], frozenset[str]] = no_spot_wallets
-    movements: Callable[[Account, Window], Steps[tuple[Movement, ...]]] | None = None
+    movements: Callable[[Account, Window, frozenset[str]], Steps[tuple[Movement, ...]]] | None = None
     history: History
     streams: tuple[Stream, ...]
     ticker_streams: tuple[TickerStream, ...]

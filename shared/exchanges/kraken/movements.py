@@ -23,9 +23,9 @@ _PAGE = 50
 _TRADE = "trade"
 
 
-def movements(account: Account, window: Window) -> Steps[tuple[Movement, ...]]:
+def movements(account: Account, window: Window, assets: frozenset[str]) -> Steps[tuple[Movement, ...]]:
     """Everything but spot trades in a window. Its start is left out of what the exchange answers, its end is in it."""
-    del account
+    del account, assets
     found: dict[str, Movement] = {}
     params: dict[str, Any] = {"start": window.since // 1_000 - 1, "end": -(-window.until // 1_000), "ofs": 0}
     while True:

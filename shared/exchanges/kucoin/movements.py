@@ -22,8 +22,9 @@ _TRADES = {"TRADE_EXCHANGE", "MARGIN_EXCHANGE"}
 _SIGNS = {"in": 1, "out": -1}
 
 
-def movements(account: Account, window: Window) -> Steps[tuple[Movement, ...]]:
+def movements(account: Account, window: Window, assets: frozenset[str]) -> Steps[tuple[Movement, ...]]:
     """Everything but trades in a window."""
+    del assets
     found: list[Movement] = []
     if account.mode == CLASSIC:
         for since in range(window.since, window.until, DAY_MS):

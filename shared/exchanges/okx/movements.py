@@ -24,9 +24,9 @@ _TRADE = "2"
 _KINDS = {"1": "transfer", "7": "interest", "16": "loan", "22": "loan", "27": "conversion", "28": "conversion"}
 
 
-def movements(account: Account, window: Window) -> Steps[tuple[Movement, ...]]:
+def movements(account: Account, window: Window, assets: frozenset[str]) -> Steps[tuple[Movement, ...]]:
     """Everything but fills in a window."""
-    del account
+    del account, assets
     found: list[Movement] = []
     params: dict[str, Any] = {"begin": window.since, "end": window.until, "limit": _PAGE}
     while True:

@@ -110,8 +110,8 @@ def balances(account: Account) -> Steps[Wallets]:
     )
 
 
-def movements(account: Account, window: Window) -> Steps[tuple[Movement, ...]]:
-    del account
+def movements(account: Account, window: Window, assets: frozenset[str]) -> Steps[tuple[Movement, ...]]:
+    del account, assets
     data = (yield Request(KEY)).data
     told = data.get("transfers", [])
     since = window.since - DAY if data.get("all_day") else window.since
