@@ -19,9 +19,7 @@ from cli.storm import CLEAR, PAUSE, Blow
 LOCKED = ("trades", "jobs", "sync_coverage", "stream_leases", "trade_sync_sessions", "user_exchange_connections")
 LOCK_WITHIN = "2s"
 ENDS_WITHIN = 20.0
-# Ahead as far as it likes. Behind by less than what is waited before a window counts as proven: what an exchange
-# stamps further back than that, unheard by any socket, only the daily recheck finds.
-SKEW_MS = (-5_000, 30_000)
+SKEW_MS = (-60_000, 30_000)
 BACKENDS = """
     SELECT pid FROM pg_stat_activity
     WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND datname = current_database()

@@ -21,6 +21,7 @@ from workers.discovery import complete, ensure_known, look_for_listings
 from workers.fate import Outcome, Told
 from workers.history import horizon_of, opened_run
 from workers.planning import Piece, edge_window, youngest
+from workers.put_back import doubt_proofs
 from workers.reading import Run, keep_broken, read_piece
 from workers.recovery import came_back
 from workers.rereading import resolve_heard
@@ -51,6 +52,7 @@ def _catch_up(run: Run, request: CatchUp) -> Outcome:
     elif request.reason == "connected":
         _discover_soon(run)
     complete(run)
+    doubt_proofs(run)
     records = _chosen(run, request)
     known = 0 if request.order_id is None else _confirmed(run, request.order_id)
     left = {record.key for record in records}

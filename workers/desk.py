@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class Measured(Protocol):
+    """A clock's offset."""
+
+    @property
+    def ms(self) -> int:
+        """What to add to our time to get the exchange's."""
+
+
 class Ways(Protocol):
     """What a job asks of the gateway."""
 
@@ -36,6 +44,9 @@ class Ways(Protocol):
 
     def clock_offset_ms(self, exchange_id: str, region: str = "global") -> int:
         """What to add to our time to get the exchange's."""
+
+    def measure_clock(self, exchange_id: str, region: str = "global") -> "Measured":
+        """The same, measured now."""
 
 
 @dataclass(frozen=True, kw_only=True)

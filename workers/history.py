@@ -29,6 +29,7 @@ from workers.desk import Desk
 from workers.discovery import complete, discover, ensure_known
 from workers.fate import Outcome, Told, duty_of
 from workers.planning import YOUNG_MS, Horizon, Piece, inside, lost, next_gap
+from workers.put_back import doubt_proofs
 from workers.reading import Run, keep_broken, read_piece
 from workers.recovery import came_back
 from workers.rereading import resolve_heard
@@ -62,6 +63,7 @@ def _sync(run: Run, request: SyncHistory) -> Outcome:
     else:
         ensure_known(run)
     complete(run)
+    doubt_proofs(run)
     if request.reason == "discovery":
         return Outcome(word="discovered")
     if request.reason == "recheck":

@@ -184,8 +184,16 @@ def mark_recheck(db: Db, connection_id: UUID, window: Window, keys: Sequence[str
     return found.rowcount
 
 
+def newest_proof(db: Db, connection_id: UUID) -> int | None:
+    """The newest proven moment of all feeds that are read (epoch ms), or None when nothing is proven."""
+    row = db.execute(
+        "SELECT max(upper(covered)) FROM sync_coverage WHERE connection_id = %s AND NOT is_closed", (connection_id,)
+    ).fetchone()
+    return None if row is None or row[0] is None else millis(row[0])
+
+
 def forget_coverage(db: Db, connection_id: UUID, window: Window, keys: Sequence[str] = ()) -> int:
-    """Take a window out of the coverage: it counts as never read. For operators who doubt it."""
+    """Take a window out of the coverage: it counts as never read, by whoever doubts it. Gives how many feeds had it."""
     found = db.execute(
         """
         UPDATE sync_coverage SET covered = covered - %(window)s, recheck = recheck - %(window)s

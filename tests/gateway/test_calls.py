@@ -345,14 +345,29 @@ class TestClock:
             gateway.call(ACCOUNT, KEY, TRADES)
         assert parse_qs(urlsplit(server.asked[-1][1]).query)["timestamp"] == [str(clock.ms + 25_000)]
 
-    def test_the_offset_is_measured_once_and_anew_after_a_while(self, server, clock):
+    def test_the_offset_is_measured_once_and_looked_after_every_minute(self, server, clock):
         with gateway_of(server, clock) as gateway:
             gateway.clock_offset_ms(NAME)
             gateway.clock_offset_ms(NAME)
             assert len(server.asked) == 5
-            clock.ms += 700_000
-            server.skew_ms = 900
-            assert gateway.clock_offset_ms(NAME) == 900
+            clock.ms += 61_000
+            assert [gateway.clock_offset_ms(NAME) for _ in range(2)] == [0, 0]
+            assert len(server.asked) == 6
+            clock.ms += 61_000
+            server.skew_ms = -900
+            assert gateway.clock_offset_ms(NAME) == -900
+            assert len(server.asked) == 11
+
+    def test_an_offset_is_trusted_for_ten_minutes_while_the_exchange_cannot_be_asked(self, server, clock):
+        with gateway_of(server, clock) as gateway:
+            gateway.clock_offset_ms(NAME)
+            server.answers["api/v3/time"] = (503, {}, "busy")
+            clock.ms += 540_000
+            assert [gateway.clock_offset_ms(NAME) for _ in range(2)] == [0, 0]
+            assert len(server.asked) == 6
+            clock.ms += 61_000
+            with pytest.raises(ExchangeUnavailable):
+                gateway.clock_offset_ms(NAME)
 
     def test_one_odd_probe_does_not_move_it(self, server, clock):
         skews = iter([0, 0, 90_000, 0, 0])

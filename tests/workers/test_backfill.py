@@ -59,6 +59,45 @@ def test_a_streamed_trade_in_a_proven_window_that_nobody_has_confirmed_is_looked
     assert all(trade["is_confirmed"] for trade in bench.trades(connection_id).values())
 
 
+def test_what_an_exchange_stamps_before_the_proven_edge_is_found_at_the_next_look(
+    bench: Bench, simulator: SimulatorProcess, exchange: str
+) -> None:
+    """Its clock was put back for a few seconds, unheard and unmeasured."""
+    simulator.limits(off=True)
+    account = simulator.account(exchange, history=20)
+    connection_id = bench.connect(account)
+    bench.run(SyncHistory(connection_id=connection_id))
+    simulator.weather("clock_skew", exchange=exchange, skew_ms=-45_000)
+    simulator.trade(account, 2)
+    simulator.ask("DELETE", "/weather")
+    bench.run(CatchUp(connection_id=connection_id, reason="due"))
+    assert set(bench.trades(connection_id)) == as_told(simulator.truth(account))
+
+
+def test_what_was_proven_of_moments_that_a_clock_has_yet_to_stamp_is_proven_no_more(
+    make_bench: Callable[..., Bench], simulator: SimulatorProcess, exchange: str
+) -> None:
+    simulator.limits(off=True)
+    gateway = Gateway(simulator_url=simulator.url)
+    bench = make_bench(gateway)
+    account = simulator.account(exchange, history=20)
+    connection_id = bench.connect(account)
+    bench.run(SyncHistory(connection_id=connection_id))
+    simulator.weather("clock_skew", exchange=exchange, skew_ms=-400_000)
+    gateway.measure_clock(exchange)
+    simulator.trade(account, 2)
+    bench.run(CatchUp(connection_id=connection_id, reason="due"))
+    assert set(bench.trades(connection_id)) == as_told(simulator.truth(account))
+    theirs_ms = time.time_ns() // 1_000_000 - 400_000
+    assert all(feed.covered.edge < theirs_ms for feed in feeds.feeds_of(bench.db, connection_id) if feed.covered)
+    simulator.ask("DELETE", "/weather")
+    gateway.measure_clock(exchange)
+    bench.run(CatchUp(connection_id=connection_id))
+    edges = [feed.covered.edge for feed in feeds.feeds_of(bench.db, connection_id) if not feed.is_sweep]
+    assert all(edge > theirs_ms + 380_000 for edge in edges)
+    gateway.close()
+
+
 def test_the_first_trade_of_a_market_listed_since_is_found_once_a_stream_could_not_read_it(
     make_bench: Callable[..., Bench], simulator: SimulatorProcess, exchange: str
 ) -> None:

@@ -98,8 +98,8 @@ def test_a_lost_trade_is_found_to_the_minute_and_mended(days):
 
 def test_a_row_that_vanished_is_found_and_read_again(days):
     days.trade(NOW + 30_000)
-    days.minute()
-    days.minute()
+    for _ in range(4):  # a younger one would be read again anyway
+        days.minute()
     days.bench.db.execute("DELETE FROM trades WHERE connection_id = %s", (days.connection,))
     days.minute()
     assert {gap.asset for gap in days.open} == {"USDT", "PAGES"}

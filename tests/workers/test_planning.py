@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from shared.domain.windows import Coverage, Window
 from shared.storage.feeds import FeedRecord
-from workers.planning import Horizon, Piece, edge_window, gaps, inside, lost, next_gap, youngest
+from workers.planning import OVERLAP_MS, Horizon, Piece, edge_window, gaps, inside, lost, next_gap, youngest
 
 HOUR = 3_600_000
 NOW = 1_800_000_000_000
@@ -96,8 +96,11 @@ def test_an_asked_for_range_is_read_where_it_is_missing_or_marked() -> None:
     assert inside(feed, to(100), Window(0, 40)) is None
 
 
-def test_catching_up_begins_at_the_proven_edge() -> None:
-    assert edge_window(a_feed((0, 40)), Horizon(0, 100, 90, moves=False)) == Window(40, 100)
+def test_catching_up_begins_a_little_before_the_proven_edge() -> None:
+    at = 10 * OVERLAP_MS
+    horizon = Horizon(0, at + 100, at + 90, moves=False)
+    assert edge_window(a_feed((0, at)), horizon) == Window(at - OVERLAP_MS, at + 100)
+    assert edge_window(a_feed((0, at)), Horizon(at - 5, at + 100, at + 90, moves=False)) == Window(at - 5, at + 100)
     assert edge_window(a_feed(), Horizon(20, 100, 90, moves=False)) == Window(20, 100)
 
 
