@@ -8,6 +8,7 @@ from typing import Any
 import ccxt
 import pytest
 
+from shared.domain.errors import UnreadableRow
 from shared.domain.trades import Kind
 from tests.exchanges.messages import OWN, heard_in, shown
 
@@ -78,13 +79,27 @@ def test_every_field_of_the_trade_follows_its_own_field_of_the_row():
         assert shown(after) == shown(before), name
 
 
-@pytest.mark.parametrize("name", [*FOLLOWS, "product_id", "size_in_quote"])
+@pytest.mark.parametrize("name", [*(FOLLOWS.keys() - {"liquidity_indicator"}), "product_id", "size_in_quote"])
 def test_a_row_without_a_field_that_must_be_there_is_unreadable(name):
     raw = copy.deepcopy(FIRST["raw"])
     del raw["fills"][0][name]
     heard = heard_in("coinbase", {**FIRST, "raw": raw})
     assert heard.trades == ()
     assert heard.unreadable[0].raw["user_id"] == "u-1"
+
+
+def test_a_role_that_is_not_told_costs_no_trade():
+    for nothing in (None, "", "UNKNOWN_LIQUIDITY_INDICATOR"):
+        assert read(liquidity_indicator=nothing).trades[0].taker_or_maker is None
+    assert read(liquidity_indicator="NEITHER").trades == ()
+
+
+def test_a_bare_list_is_read_and_a_refusal_is_not_taken_for_an_empty_page():
+    bare = heard_in("coinbase", {**FIRST, "raw": FIRST["raw"]["fills"]})
+    assert bare.trades == heard_in("coinbase", FIRST).trades
+    for refusal in ({"error": "PERMISSION_DENIED", "message": "no"}, {"errors": [{"id": "rate_limit_exceeded"}]}):
+        with pytest.raises(UnreadableRow, match="answered with an error"):
+            heard_in("coinbase", {**FIRST, "raw": refusal})
 
 
 def test_an_adjustment_may_be_of_no_order():

@@ -103,6 +103,11 @@ def test_one_of_both_ids_is_enough_to_know_whose_a_match_is():
         assert trade.taker_or_maker == "taker"
 
 
+def test_a_refusal_is_not_taken_for_an_empty_page():
+    with pytest.raises(UnreadableRow, match="invalid signature"):
+        heard_in("coinbaseexchange", {**FILL, "raw": {"message": "invalid signature"}})
+
+
 def test_a_match_of_nobody_is_unreadable_and_one_with_oneself_is_left_to_history():
     with pytest.raises(UnreadableRow):
         heard(taker_user_id=None, taker_profile_id=None)

@@ -244,6 +244,27 @@ def test_an_update_without_rows_is_unreadable(result):
         GATE.read_stream({"channel": "spot.usertrades", "event": "update", "result": result}, Markets([]), None)
 
 
+@pytest.mark.parametrize("nothing", [None, "", "maker"])
+@pytest.mark.parametrize("name", ["spot-stream", "perpetual-stream"])
+def test_a_role_that_is_not_told_costs_no_trade(name, nothing):
+    trade = one_of(name, role=nothing)
+    assert trade.taker_or_maker == (nothing or None)
+    assert not changed(name, role="neither").trades
+
+
+def test_the_sooner_channel_tells_the_same_without_a_fee():
+    one = sample("spot-stream-without-fee")
+    (usual,) = heard_in("gate", one).trades
+    one["raw"]["channel"] = "spot.usertrades_v2"
+    assert heard_in("gate", one).trades == (usual,)
+    assert usual.provisional
+
+
+def test_a_refusal_is_not_taken_for_an_empty_page():
+    with pytest.raises(UnreadableRow, match="INVALID_KEY"):
+        GATE.read_rest({"label": "INVALID_KEY", "message": "Invalid key provided"}, Markets([]), None)
+
+
 @pytest.mark.parametrize("response", [[], [{"currency": "BTC", "available": "1"}], {"total": "1", "user": 7}])
 def test_other_responses_hold_no_trade(response):
     assert GATE.read_rest(response, Markets([]), None) == Heard()

@@ -115,6 +115,21 @@ def test_a_frame_that_is_not_understood_is_said_to_be_so(frame):
         MEXC.decode(frame)
 
 
+def test_a_body_that_nobody_reads_holds_no_trade_unless_fills_were_due():
+    def frame(channel: str) -> bytes:
+        return PushDataV3ApiWrapper_pb2.PushDataV3ApiWrapper(channel=channel, publicSpotKline={}).SerializeToString()
+
+    told = MEXC.decode(frame("spot@public.kline.v3.api.pb@BTCUSDT@Min15"))
+    assert MEXC.read_stream(told, Markets([]), None) == Heard()
+    due = MEXC.read_stream(MEXC.decode(frame("spot@private.deals.v3.api.pb")), Markets([]), None)
+    assert [row.reason for row in due.unreadable] == ["'privateDeals' is not an object"]
+
+
+def test_what_is_said_about_a_listen_key_holds_no_trade_in_text_or_bytes():
+    for frame in ("Invalid listen key", b"Invalid listen key\n"):
+        assert MEXC.read_stream(MEXC.decode(frame), Markets([]), None) == Heard()
+
+
 # ── Fields ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -140,9 +155,29 @@ def test_what_must_be_there_is_missed_by_name(name):
         *("clientOrderId", "orderId", "isSelfTrade", "amount", "feeAmount", "category", "profit", "positionMode"),
         *("isSelf", "opponentUid", "c", "i", "a", "n", "st", "fee"),
     }
-    for field in rows_in(sample(name)["raw"])[0].keys() - optional:
+    roles = {"m", "isMaker", "isTaker", "taker"}
+    for field in rows_in(sample(name)["raw"])[0].keys() - optional - roles:
         heard = read_changed(name, **{field: None})
         assert len(heard.unreadable) == 1, field
+    for field in rows_in(sample(name)["raw"])[0].keys() & roles:
+        (trade,) = read_changed(name, **{field: None}).trades[:1]
+        # A push that is written as JSON leaves out what is false.
+        assert trade.taker_or_maker is (TakerOrMaker.TAKER if name == "spot-deal" else None), field
+
+
+def test_a_socket_that_does_not_tell_the_fee_leaves_it_to_history():
+    told = {"spot-deal": "feeAmount", "spot-deal-old": "n", "futures-deal": "fee"}
+    for name, field in told.items():
+        (trade,) = read_changed(name, **{field: None}).trades
+        assert (trade.fees, trade.provisional) == ((), True), name
+    (row,) = read_changed("spot-deal", feeAmount="").trades
+    assert not row.provisional
+    assert not any(trade.provisional for trade in read_changed("futures-deals", fee=None).trades)
+
+
+def test_a_page_without_a_list_is_an_empty_one():
+    for data in (None, [], {}, {"resultList": None}, {"resultList": []}):
+        assert MEXC.read_rest({"success": True, "code": 0, "data": data}, Markets([]), None) == Heard()
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ _PONG = "pong"
 
 def decode(frame: Frame) -> Any:
     """A frame's message; the answer to a ping is no JSON."""
-    return _PONG if frame in (_PONG, _PONG.encode()) else decode_json(frame)
+    return _PONG if frame.strip() in (_PONG, _PONG.encode()) else decode_json(frame)
 
 
 def _ping(now: int) -> Frame:

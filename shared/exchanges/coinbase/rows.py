@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Market, Markets
 from shared.domain.trades import Fee, Kind, Product, TakerOrMaker, Trade, Unreadable
 from shared.exchanges.kit.contract import Heard
@@ -35,7 +36,14 @@ _KINDS = {
     "CORRECTION": Kind.ADJUSTMENT,
     "SYNTHETIC": Kind.ADJUSTMENT,
 }
-_ROLES = {"TAKER": TakerOrMaker.TAKER, "MAKER": TakerOrMaker.MAKER, "UNKNOWN_LIQUIDITY_INDICATOR": None}
+# A role that is not told costs no trade.
+_ROLES = {
+    "TAKER": TakerOrMaker.TAKER,
+    "MAKER": TakerOrMaker.MAKER,
+    "UNKNOWN_LIQUIDITY_INDICATOR": None,
+    "": None,
+    None: None,
+}
 # US futures, and the perpetuals that were here until 2026-09: ids that no spot market has.
 _CONTRACTS = ("-CDE", "-INTX")
 _RENAMED = {"CGLD": "CELO"}
@@ -47,10 +55,15 @@ def coin(code: str) -> str:
 
 
 def read_rest(data: Any, markets: Markets, product: Product | None) -> Heard:
-    """The fills of a response, or of one row without it."""
+    """The fills of a response, of its list, or of one row without it."""
     del product
-    body = row_of(data, "the response")
-    rows = [body] if "entry_id" in body else rows_of(body.get("fills", []), "'fills'")
+    if isinstance(data, list):
+        rows = data
+    else:
+        body = row_of(data, "the response")
+        if "fills" not in body and ("error" in body or "errors" in body):
+            raise UnreadableRow(f"the exchange answered with an error: {body.get('error')} {body.get('message', '')}")
+        rows = [body] if "entry_id" in body else rows_of(body.get("fills") or [], "'fills'")
     trades, unreadable = read_fills(rows, markets)
     return Heard(trades=trades, unreadable=unreadable)
 

@@ -47,6 +47,8 @@ def feed_of(product: Product, market_id: str) -> Feed:
 def read_rest(data: Any, markets: Markets, product: Product | None) -> Heard:
     """The fills of a response, or of one row without it. Other lists have a balance in each row."""
     del product
+    if isinstance(data, Mapping) and "message" in data and "trade_id" not in data:
+        raise UnreadableRow(f"the exchange answered with an error: {data['message']}")
     rows = data if isinstance(data, list) else [data] if isinstance(data, Mapping) and "liquidity" in data else ()
     fills = [row for row in rows if not (isinstance(row, Mapping) and "balance" in row)]
     trades, unreadable = read_fills(fills, markets)

@@ -33,7 +33,8 @@ from shared.exchanges.kit.numbers import product as exact_product
 from shared.exchanges.kit.numbers import quotient
 from shared.exchanges.kit.reading import fee_lines, read_each, side
 
-CHANNELS = ("spot.usertrades", "futures.usertrades")
+# The second version of spot's is sooner and tells no fee: it is read, not subscribed to.
+CHANNELS = ("spot.usertrades", "spot.usertrades_v2", "futures.usertrades")
 _ROLES = {"taker": TakerOrMaker.TAKER, "maker": TakerOrMaker.MAKER}
 # Who made the order, where it was neither a person nor a program (docs, `text` of spot fills and of futures orders).
 _LIQUIDATION = re.compile(r"liquidation|liquidate|(pm|comb_margin|scm)_liquidate|(hedge-)?liq-.*|insurance")
@@ -146,7 +147,7 @@ def _kind(row: Row) -> Kind:
 
 
 def _role(row: Row) -> TakerOrMaker | None:
-    return None if row.get("role") is None else choice(row, "role", _ROLES)
+    return None if optional_text(row, "role") is None else choice(row, "role", _ROLES)
 
 
 def _moment(row: Row) -> int:
@@ -177,6 +178,8 @@ def read_stream(message: Any, markets: Markets, product: Product | None) -> Hear
 def read_rest(response: Any, markets: Markets, product: Product | None) -> Heard:
     """The trades of one response of history: its list, or one row. Wallets and orders hold none."""
     del product
+    if isinstance(response, Mapping) and isinstance(response.get("label"), str):
+        raise UnreadableRow(f"the exchange answered with an error: {response['label']}")
     rows = response if isinstance(response, list) else [row_of(response, "the response")]
     trades, unreadable = read_rows([row for row in rows if not _is_something_else(row)], markets, is_final=True)
     return Heard(trades=trades, unreadable=unreadable)

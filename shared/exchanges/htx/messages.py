@@ -11,7 +11,13 @@ from typing import Any
 from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Markets
 from shared.domain.trades import Product, Trade
-from shared.exchanges.htx.rows import trade_from_clearing, trade_from_execution, trade_from_match, trade_from_old_match
+from shared.exchanges.htx.rows import (
+    trade_from_clearing,
+    trade_from_execution,
+    trade_from_match,
+    trade_from_old_match,
+    trade_from_order,
+)
 from shared.exchanges.kit.contract import Frame, Heard
 from shared.exchanges.kit.fields import Row, row_of, rows_of
 from shared.exchanges.kit.reading import read_each
@@ -20,6 +26,10 @@ from shared.exchanges.kit.wire import decode_json
 CLEARING = "trade.clearing"
 EXECUTIONS = "trade"
 OLD_ORDERS = ("orders_cross", "orders")
+# What else tells trades, sooner and without their fees: it is read, not subscribed to.
+_SPOT_ORDERS = "orders"
+_OLD_MATCHES = ("matchOrders_cross", "matchOrders")
+_OF_THE_ORDER = ("contract_code", "direction", "order_id", "order_id_str", "order_type", "order_source")
 
 _ZIPPED = b"\x1f\x8b"
 _MOST_BYTES = 16 * 1024 * 1024
@@ -45,18 +55,23 @@ def read_stream(message: Any, markets: Markets, product: Product | None) -> Hear
     A push is known by its channel: not every one says that it is a push.
     """
     frame = row_of(message, "the message")
-    if str(frame.get("ch", "")).startswith(CLEARING):
-        if frame.get("action") == "sub":
-            return Heard()
-        return _heard([frame.get("data")], partial(trade_from_clearing, markets=markets), product, Product.SPOT)
-    if frame.get("op") != "notify":
+    if frame.get("op") == "notify":
+        return _contract_news(frame, markets, product)
+    channel = str(frame.get("ch", ""))
+    reads = {CLEARING: trade_from_clearing, _SPOT_ORDERS: trade_from_order}
+    read = next((read for name, read in reads.items() if channel.startswith(name)), None)
+    if read is None or frame.get("action") == "sub":
         return Heard()
+    return _heard([frame.get("data")], partial(read, markets=markets), product, Product.SPOT)
+
+
+def _contract_news(frame: Row, markets: Markets, product: Product | None) -> Heard:
     topic = str(frame.get("topic", "")).partition(".")[0]
     if topic == EXECUTIONS:
         rows = _placed(frame.get("data"), frame, ("contract_code",))
         return _heard(rows, partial(trade_from_execution, markets=markets), product, Product.LINEAR)
-    if topic in OLD_ORDERS and frame.get("trade"):
-        rows = _placed(frame["trade"], frame, ("contract_code", "direction", "order_id", "order_id_str"))
+    if topic in (*OLD_ORDERS, *_OLD_MATCHES) and frame.get("trade"):
+        rows = _placed(frame["trade"], frame, _OF_THE_ORDER)
         return _heard(rows, partial(trade_from_old_match, markets=markets), product, Product.LINEAR)
     return Heard()
 
@@ -77,6 +92,8 @@ def read_rest(response: Any, markets: Markets, product: Product | None) -> Heard
             said = found.get("err-code") or found.get("err_code") or found.get("code")
             raise UnreadableRow(f"the exchange answered with an error: {said}")
         data = found.get("data", found)
+        if isinstance(data, Mapping) and isinstance(data.get("trades"), list):  # a page, or one order's
+            data = _placed(data["trades"], data, _OF_THE_ORDER)
         rows = data if isinstance(data, list) else [data]
     fills = [row for row in rows if not isinstance(row, Mapping) or _is_fill(row)]
     return _heard(fills, partial(_trade, markets=markets), product, None)
@@ -96,7 +113,7 @@ def _trade(row: Row, *, markets: Markets) -> Trade | None:
         return trade_from_clearing(row, markets)
     if "contract_code" not in row:
         return trade_from_match(row, markets)
-    is_old = any(name in row for name in ("fee_asset", "match_id", "create_date"))
+    is_old = any(name in row for name in ("fee_asset", "match_id", "create_date", "created_at"))
     return (trade_from_old_match if is_old else trade_from_execution)(row, markets)
 
 

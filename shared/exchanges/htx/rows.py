@@ -25,9 +25,10 @@ from shared.exchanges.kit.fields import (
     positive,
     text,
     truth,
+    word,
 )
 from shared.exchanges.kit.identity import identity
-from shared.exchanges.kit.numbers import product
+from shared.exchanges.kit.numbers import product, quotient
 from shared.exchanges.kit.reading import fee_lines
 from shared.exchanges.kit.reading import side as side_of
 
@@ -52,6 +53,7 @@ _KINDS = {
     "4": Kind.DELIVERY,
     "22": Kind.ADL,
 }
+_SOURCES = {"liquidation": Kind.LIQUIDATION, "risk": Kind.LIQUIDATION, "adl": Kind.ADL}
 
 
 def coin(written: str) -> str:
@@ -90,7 +92,7 @@ def trade_from_clearing(row: Row, markets: Markets) -> Trade | None:
         return None
     market = markets.get(Product.SPOT, text(row, "symbol"))
     side = side_of(row, "orderSide")
-    fee = decimal(row, "transactFee")
+    fee = optional_decimal(row, "transactFee")
     deduction = optional_decimal(row, "feeDeduct" if "feeDeduct" in row else "feeDeduct ")
     deducted = optional_text(row, "feeDeductType")
     return _spot_trade(
@@ -104,8 +106,17 @@ def trade_from_clearing(row: Row, markets: Markets) -> Trade | None:
         fees=_spot_fees(market, side, (fee, optional_text(row, "feeCurrency")), (deduction, deducted)),
         role=TakerOrMaker.TAKER if truth(row, "aggressor") else TakerOrMaker.MAKER,
         timestamp_ms=millis(row, "tradeTime"),
-        provisional=bool(deducted) and not fee and not deduction,  # to be deducted, but not yet
+        # To be deducted, but not yet; or the fee is not told at all.
+        provisional=fee is None or (bool(deducted) and not fee and not deduction),
     )
+
+
+def trade_from_order(row: Row, markets: Markets) -> Trade | None:
+    """One push of spot's `orders`, None where nothing filled. It tells no fee; the type begins with the side."""
+    if optional_text(row, "eventType") != "trade":
+        return None
+    side, _, _ = text(row, "type").partition("-")
+    return trade_from_clearing({**row, "orderSide": side}, markets)
 
 
 def _spot_trade(
@@ -143,11 +154,11 @@ def _spot_trade(
 
 
 def _spot_fees(
-    market: Market, side: Side, fee: tuple[Decimal, str | None], deduction: tuple[Decimal | None, str | None]
+    market: Market, side: Side, fee: tuple[Decimal | None, str | None], deduction: tuple[Decimal | None, str | None]
 ) -> tuple[Fee, ...]:
     """The fee in what was got (a rebate in what was given), or what was taken in its place."""
     amount, currency = fee
-    usual = market.base if (side is Side.BUY) is (amount >= 0) else market.quote
+    usual = market.base if (side is Side.BUY) is (amount is None or amount >= 0) else market.quote
     paid = (amount, coin(currency) if currency else usual)
     taken, taken_in = deduction
     if not taken:
@@ -190,9 +201,17 @@ def trade_from_old_match(row: Row, markets: Markets) -> Trade:
         order_id=order_id,
         fees=fee_lines((None if fee is None else -fee, coin(currency) if currency else None)),
         timestamp_ms=millis(row, "create_date" if "create_date" in row else "created_at"),
-        kind=Kind.LIQUIDATION if row.get("order_source") == "liquidation" else Kind.TRADE,
+        kind=_old_kind(row),
         provisional=fee is None,
     )
+
+
+def _old_kind(row: Row) -> Kind:
+    """By its order's type, which only sockets tell; else by who made the order."""
+    written = optional_text(row, "order_type")
+    if written is not None:
+        return choice({"order_type": written}, "order_type", _KINDS)
+    return _SOURCES.get(word(row, "order_source").lower(), Kind.TRADE)
 
 
 def _contract_trade(
@@ -207,26 +226,27 @@ def _contract_trade(
     kind: Kind,
     provisional: bool,
 ) -> Trade:
-    market = markets.get(Product.LINEAR, text(row, "contract_code"))
+    market = _contract(markets, text(row, "contract_code"))
     if market.contract_size is None:
         raise UnreadableRow(f"the size of a contract of {market.id!r} is not known")
     price, contracts = positive(row, "trade_price"), positive(row, "trade_volume")
-    amount = product(contracts, market.contract_size)
+    worth = product(contracts, market.contract_size)
+    amount, cost = (quotient(worth, price), worth) if market.inverse else (worth, product(price, worth))
     turnover = optional_decimal(row, "trade_turnover")
     role = optional_text(row, "role")
     return Trade(
         symbol=market.symbol,
         market_id=market.id,
-        product=Product.LINEAR,
+        product=market.product,
         exchange_trade_id=exchange_trade_id,
-        identity=identity(Product.LINEAR, market.id, *parts),
+        identity=identity(market.product, market.id, *parts),
         order_id=order_id,
         client_order_id=optional_text(row, "client_order_id"),
         side=side_of(row, "direction" if "direction" in row else "side"),
         price=price,
         amount=amount,
         contracts=contracts,
-        cost=product(price, amount) if turnover is None else turnover,
+        cost=cost if turnover is None else turnover,
         fees=fees,
         taker_or_maker=choice({"role": role.lower()}, "role", _ROLES) if role else None,
         timestamp_ms=timestamp_ms,
@@ -234,6 +254,11 @@ def _contract_trade(
         provisional=provisional,
         raw=row,
     )
+
+
+def _contract(markets: Markets, market_id: str) -> Market:
+    """A contract of either margin: one in coins, of which an account's history is not asked for, can be read too."""
+    return markets.find(Product.INVERSE, market_id) or markets.get(Product.LINEAR, market_id)
 
 
 def _contract_fees(row: Row) -> tuple[Fee, ...]:

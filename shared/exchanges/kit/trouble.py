@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from shared.domain.errors import ContractBroken, ExchangeUnavailable, RateLimited, TradeSyncError
+from shared.domain.errors import ContractBroken, ExchangeUnavailable, RateLimited, RegionNotAllowed, TradeSyncError
 
 Refusals = Mapping[str, tuple[type[TradeSyncError], str]]
 """An exchange's codes: our error, and the sentence that the user reads."""
@@ -21,8 +21,11 @@ def is_page(body: Any) -> bool:
 def unavailable(status: int, body: Any) -> TradeSyncError | None:
     """`ExchangeUnavailable` for a server's own failure (5xx) and for a good status without JSON; else None.
 
+    451 is `RegionNotAllowed`, whoever says it: it was made for what the law forbids (RFC 7725).
     Ask it after the exchange's own codes: some give a code with a 5xx.
     """
+    if status == 451:
+        return RegionNotAllowed("The exchange does not serve the country of this server's address (HTTP 451).")
     if status >= 500:
         return ExchangeUnavailable(f"The exchange answers with HTTP {status}.")
     if status < 400 and is_page(body):

@@ -77,8 +77,10 @@ def decode(frame: Frame) -> Any:
 
     Bytes that begin as JSON does are JSON. What is said about a listen key is no JSON: it becomes `{"msg": …}`.
     """
+    if isinstance(frame, bytes) and frame.startswith(_BAD_KEY.encode()):
+        frame = frame.decode("utf-8", "replace")
     if isinstance(frame, str):
-        return {"msg": frame} if frame.startswith(_BAD_KEY) else decode_json(frame)
+        return {"msg": frame.strip()} if frame.startswith(_BAD_KEY) else decode_json(frame)
     return decode_json(frame) if frame[:1] in {b"{", b"["} else _pushed(frame)
 
 
@@ -89,9 +91,12 @@ def _pushed(frame: bytes) -> dict[str, Any]:
     except DecodeError as error:
         raise UnreadableRow(f"not a pushed message: {error}") from error
     body = next((name for name in _BODIES if wrapper.HasField(name)), None)
-    if body is None:
+    if body is not None:
+        return _values(wrapper) | {body: _values(getattr(wrapper, body))}
+    values = _values(wrapper)
+    if not str(values["channel"]).startswith("spot@"):
         raise UnreadableRow("a pushed message has none of the bodies that are known")
-    return _values(wrapper) | {body: _values(getattr(wrapper, body))}
+    return values  # of a channel that nobody here listens to
 
 
 def _values(message: Message) -> dict[str, Any]:

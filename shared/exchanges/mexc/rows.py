@@ -39,8 +39,9 @@ _BUYS = {True: Side.BUY, False: Side.SELL}
 _TRADE_TYPES = {1: Side.BUY, 2: Side.SELL}
 # Opens a long, closes a short, opens a short, closes a long.
 _SIDES = {1: Side.BUY, 2: Side.BUY, 3: Side.SELL, 4: Side.SELL}
-_MAKES = {True: TakerOrMaker.MAKER, False: TakerOrMaker.TAKER}
-_TAKES = {True: TakerOrMaker.TAKER, False: TakerOrMaker.MAKER}
+# A role that is not told costs no trade.
+_MAKES = {True: TakerOrMaker.MAKER, False: TakerOrMaker.TAKER, None: None}
+_TAKES = {True: TakerOrMaker.TAKER, False: TakerOrMaker.MAKER, None: None}
 # An order of one's own, one that the exchange took over, one that closes, auto-deleveraging.
 _KINDS = {1: Kind.TRADE, 2: Kind.LIQUIDATION, 3: Kind.TRADE, 4: Kind.ADL}
 
@@ -97,7 +98,7 @@ def read_stream(message: Any, markets: Markets, product: Product | None) -> Hear
         trades, unreadable = read_each([frame], partial(_told_on_spot, product=product, markets=markets))
     elif frame.get("channel") == DEALS:
         trades, unreadable = read_each(
-            [frame.get("data")], partial(trade_on_futures, product=product, markets=markets), "'data'"
+            [frame.get("data")], partial(trade_on_futures, product=product, markets=markets, is_final=False), "'data'"
         )
     else:
         return Heard()
@@ -106,7 +107,8 @@ def read_stream(message: Any, markets: Markets, product: Product | None) -> Hear
 
 def _told_on_spot(frame: Row, product: Product | None, markets: Markets) -> Trade:
     if "d" not in frame:
-        data, symbol = row_of(frame.get("privateDeals"), "'privateDeals'"), text(frame, "symbol")
+        # A push written as JSON leaves out what is false or zero (protobuf's ProtoJSON format).
+        data, symbol = {"isMaker": False, **row_of(frame.get("privateDeals"), "'privateDeals'")}, text(frame, "symbol")
     else:
         old, symbol = row_of(frame["d"], "'d'"), text(frame, "s")
         data = {name: old.get(short) for short, name in _OLD_NAMES.items()}
@@ -123,6 +125,7 @@ def _told_on_spot(frame: Row, product: Product | None, markets: Markets) -> Trad
         fees=_fees(data, "feeAmount", "feeCurrency"),
         taker_or_maker=choice(data, "isMaker", _MAKES),
         timestamp_ms=millis(data, "time"),
+        provisional=data.get("feeAmount") is None,
     )
 
 
@@ -156,8 +159,9 @@ def _on_spot(
     amount: Decimal,
     cost: Decimal | None,
     fees: tuple[Fee, ...],
-    taker_or_maker: TakerOrMaker,
+    taker_or_maker: TakerOrMaker | None,
     timestamp_ms: int,
+    provisional: bool = False,
 ) -> Trade:
     return Trade(
         symbol=market.symbol,
@@ -174,12 +178,16 @@ def _on_spot(
         fees=fees,
         taker_or_maker=taker_or_maker,
         timestamp_ms=timestamp_ms,
+        provisional=provisional,
         raw=raw,
     )
 
 
-def trade_on_futures(row: Row, product: Product | None, markets: Markets) -> Trade:
-    """A row of contract history, or the same told by the socket: numbers or texts, and the role under two names."""
+def trade_on_futures(row: Row, product: Product | None, markets: Markets, *, is_final: bool = True) -> Trade:
+    """A row of contract history, or the same told by the socket: numbers or texts, and the role under two names.
+
+    `is_final` is for history: a fee that it does not tell, nobody will.
+    """
     market = market_of(markets, text(row, "symbol"), FUTURES, None if product in FUTURES else product)
     price, contracts = positive(row, "price"), positive(row, "vol")
     amount, cost = _worth(market, price, contracts)
@@ -201,7 +209,8 @@ def trade_on_futures(row: Row, product: Product | None, markets: Markets) -> Tra
         fees=_fees(row, "fee", "feeCurrency"),
         taker_or_maker=choice(row, "isTaker" if "isTaker" in row else "taker", _TAKES),
         timestamp_ms=millis(row, "timestamp"),
-        kind=_KINDS[_number(row, "category", _KINDS)] if "category" in row else Kind.TRADE,
+        kind=Kind.TRADE if row.get("category") is None else _KINDS[_number(row, "category", _KINDS)],
+        provisional=not is_final and row.get("fee") is None,
         raw=row,
     )
 
@@ -247,7 +256,7 @@ def _rows(response: Any) -> list[Any]:
     if found.get("success") is False or str(found.get("code") or 0) not in {"0", "200"}:
         raise UnreadableRow(f"the response is an error: {found.get('code')}")
     if isinstance(found.get("data"), Mapping):
-        return rows_of(found["data"].get("resultList", []), "'resultList'")
+        return rows_of(found["data"].get("resultList") or [], "'resultList'")
     if "data" in found:
         return rows_of(found["data"] or [], "'data'")
     return [found] if "symbol" in found else []
