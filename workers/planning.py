@@ -129,7 +129,7 @@ def inside(record: FeedRecord, horizon: Horizon, window: Window) -> Piece | None
 
 
 def edge_window(record: FeedRecord, horizon: Horizon) -> Window | None:
-    """From a little before the proven edge to now; of a feed never read, all that is wanted. None: not even a moment."""
+    """From a little before the proven edge to now; of a feed never read, all that is wanted. None: not a moment."""
     whole = wanted(record, horizon)
     if whole is None:
         return None
