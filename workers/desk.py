@@ -14,6 +14,7 @@ from shared.events.kinds import Sent
 from shared.exchanges.kit.contract import Answer, Lane, Request, Steps
 from shared.queue.requests import Request as QueueRequest
 from shared.storage.pool import Pool
+from workers.company import Company
 
 if TYPE_CHECKING:
     from workers.leases import Leases
@@ -65,7 +66,7 @@ class Desk:
 
     `open_key` opens a connection's credentials just before use; `markets` gives an exchange's market list
     (`is_fresh`: a new listing was heard of); `send` queues a request; `publish` tells whoever listens;
-    `holder` names this process in leases; `stopping` is set when the process is asked to end.
+    `holder` names this process in leases; `company` are the jobs that run here; `stopping` is set when the process is asked to end.
     """
 
     pool: Pool
@@ -77,6 +78,7 @@ class Desk:
     holder: str
     leases: "Leases"
     rhythm: Rhythm = field(default_factory=Rhythm)
+    company: Company = field(default_factory=Company)
     stopping: threading.Event = field(default_factory=threading.Event)
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     clock: Callable[[], float] = time.monotonic

@@ -11,7 +11,7 @@
 | BadInput | failed: what was asked for makes no sense | |
 | anything else | failed, loudly: it is our fault; its duty is due after a growing pause | |
 
-A job that ended its worker three times is parked by `storage.jobs`, and with it the connection.
+A job that ended its worker twice while it ran alone is parked by `storage.jobs`, and with it the connection.
 """
 
 import time
@@ -74,29 +74,61 @@ def run_job(
     if desk.stopping.is_set():
         raise PutBack
     with bound(request=name, connection=str(connection_id)):
-        try:
-            with borrow(desk.pool) as db:
-                claim = jobs.begin(
-                    db,
-                    name,
-                    connection_id,
-                    arguments_of(request),
-                    holder=desk.holder,
-                    lane=_lane_of(request),
-                    lease=LEASE,
-                )
-        except StoreUnavailable:
-            desk.stopping.wait(_STORE_PAUSE_SECONDS)
-            raise PutBack from None
-        if claim is None:
-            log.debug("job.not_needed")
-            return
-        desk.leases.hold(claim)
-        try:
-            with bound(job=str(claim.job_id)):
-                _run(desk, claim, work, detect)
-        finally:
-            desk.leases.let_go(claim)
+        with desk.company.beside() as may:
+            if not may:
+                raise PutBack
+            claim = _claim(desk, request)
+            if claim is None:
+                log.debug("job.not_needed")
+                return
+            if not claim.is_suspect:
+                _hold_and_run(desk, claim, work, detect)
+                return
+        _run_alone(desk, claim, work, detect)
+
+
+def _claim(desk: Desk, request: JobRequest) -> Claim | None:
+    try:
+        with borrow(desk.pool) as db:
+            return jobs.begin(
+                db,
+                request.NAME,
+                request.connection_id,
+                arguments_of(request),
+                holder=desk.holder,
+                lane=_lane_of(request),
+                lease=LEASE,
+            )
+    except StoreUnavailable:
+        desk.stopping.wait(_STORE_PAUSE_SECONDS)
+        raise PutBack from None
+
+
+def _hold_and_run(
+    desk: Desk, claim: Claim, work: Work, detect: Callable[[Desk, Claim, Told], object] | None
+) -> None:
+    desk.leases.hold(claim)
+    try:
+        with bound(job=str(claim.job_id)):
+            _run(desk, claim, work, detect)
+    finally:
+        desk.leases.let_go(claim)
+
+
+def _run_alone(desk: Desk, claim: Claim, work: Work, detect: Callable[[Desk, Claim, Told], object] | None) -> None:
+    """Run a suspect when no other job does, however long that takes."""
+    desk.leases.hold(claim)
+    try:
+        with desk.company.alone(), bound(job=str(claim.job_id)):
+            try:
+                with borrow(desk.pool) as db:
+                    jobs.go_alone(db, claim, LEASE)
+            except (LeaseLost, StoreUnavailable):
+                return  # somebody else has it, or will when its lease is over
+            log.warning("job.runs_alone", attempt=claim.attempts)
+            _run(desk, claim, work, detect)
+    finally:
+        desk.leases.let_go(claim)
 
 
 def _run(desk: Desk, claim: Claim, work: Work, detect: Callable[[Desk, Claim, Told], object] | None) -> None:

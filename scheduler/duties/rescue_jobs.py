@@ -13,7 +13,7 @@ log = get_log()
 
 
 def run(desk: Desk) -> int:
-    """Queue orphans again; give how many. Those that ended their worker three times are parked."""
+    """Queue orphans again; give how many. Those that ended their worker twice while alone are parked."""
     with borrow(desk.pool) as db:
         jobs = rescue_orphans(db)
     for job in jobs:

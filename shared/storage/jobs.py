@@ -2,7 +2,9 @@
 
     queued ──begin──▶ running ──finish──▶ done        (asked again meanwhile: a new one, queued)
       ▲                │  └─────fail────▶ failed
-      └──rescue/begin──┘ lease expired; the fourth time: parked, and with it the connection
+      └──rescue/begin──┘ lease expired; when it ended its worker twice alone: parked, and with it the connection
+
+Who dies takes along whatever ran beside the guilty: after two deaths in company a job is a suspect, and runs alone.
 
 There is one open job per connection and request: asking for the same again is already answered, asking for
 something else of the same kind is kept in `again` and comes next. Every begin raises the fence, and every
@@ -20,7 +22,8 @@ from shared.domain.errors import LeaseLost, TradeSyncError
 from shared.storage.values import Db, jsonb, millis
 
 LEASE = timedelta(seconds=15)
-CRASHES_ALLOWED = 3
+CRASHES_IN_COMPANY = 2
+CRASHES_ALONE = 2
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -34,6 +37,11 @@ class Claim(Struct, frozen=True, kw_only=True):
     arguments: Mapping[str, Any]
     lane: str
     attempts: int
+
+    @property
+    def is_suspect(self) -> bool:
+        """Its workers died again and again: it runs alone (`go_alone`), so that it shows whether that is its fault."""
+        return self.attempts > CRASHES_IN_COMPANY
 
 
 class Queued(Struct, frozen=True, kw_only=True):
@@ -103,7 +111,7 @@ def begin(
     """A message arrived: take the open job of this connection and request, or make one (a message from outside).
 
     None: somebody else is running it (then it is asked for again, if the arguments say something else), it was
-    parked because it crashed its worker three times, or the connection rests or is gone. The claim's arguments
+    parked because it ended its worker twice while alone, or the connection rests or is gone. The claim's arguments
     are those on record.
     """
     with db.transaction():
@@ -125,7 +133,7 @@ def begin(
             return None
         open_job = db.execute(
             """
-            SELECT id, state, attempts, leased_until < now()
+            SELECT id, state, alone, leased_until < now()
             FROM jobs WHERE connection_id = %s AND request = %s AND state IN ('queued', 'running') FOR UPDATE
             """,
             (connection_id, request),
@@ -134,11 +142,11 @@ def begin(
             if queue_job(db, request, connection_id, arguments, lane=lane) is None:
                 return None
         else:
-            job_id, state, attempts, is_orphan = open_job
+            job_id, state, alone, is_orphan = open_job
             if state == "running" and not is_orphan:
                 queue_job(db, request, connection_id, arguments, lane=lane)
                 return None
-            if attempts >= CRASHES_ALLOWED:
+            if alone >= CRASHES_ALONE:
                 _park(db, job_id)
                 return None
         row = db.execute(
@@ -162,6 +170,19 @@ def begin(
         lane=row[3],
         attempts=row[4],
     )
+
+
+def go_alone(db: Db, claim: Claim, lease: timedelta = LEASE) -> None:
+    """From here on no other job runs beside it: if its worker ends now, it is to blame. Raises `LeaseLost`."""
+    found = db.execute(
+        """
+        UPDATE jobs SET alone = alone + 1, leased_until = now() + %s
+        WHERE id = %s AND fence = %s AND state = 'running'
+        """,
+        (lease, claim.job_id, claim.fence),
+    )
+    if found.rowcount != 1:
+        raise LeaseLost
 
 
 def renew(db: Db, claim: Claim, lease: timedelta = LEASE) -> None:
@@ -234,15 +255,15 @@ def rescue_orphans(db: Db, limit: int = 100) -> list[Queued]:
     with db.transaction():
         rows = db.execute(
             """
-            SELECT id, attempts FROM jobs WHERE state = 'running' AND leased_until < now()
+            SELECT id, alone FROM jobs WHERE state = 'running' AND leased_until < now()
             ORDER BY leased_until LIMIT %s FOR UPDATE SKIP LOCKED
             """,
             (limit,),
         ).fetchall()
-        for job_id, attempts in rows:
-            if attempts >= CRASHES_ALLOWED:
+        for job_id, alone in rows:
+            if alone >= CRASHES_ALONE:
                 _park(db, job_id)
-        saved = [job_id for job_id, attempts in rows if attempts < CRASHES_ALLOWED]
+        saved = [job_id for job_id, alone in rows if alone < CRASHES_ALONE]
         return _sent(
             db,
             """
@@ -316,7 +337,7 @@ def open_count(db: Db) -> dict[str, int]:
 
 
 def _park(db: Db, job_id: UUID) -> None:
-    sentence = "This job ended its worker three times; an operator has to look at it."
+    sentence = "This job ended its worker twice while nothing else ran there; an operator has to look at it."
     db.execute(
         """
         WITH parked AS (

@@ -162,5 +162,5 @@ def test_the_command_says_what_is_pending_and_changes_nothing(empty_database_url
         timeout=60,
         check=False,
     )
-    assert (1, "pending: 0001, 0002, 0003\n") == (ended.returncode, ended.stdout)
+    assert (1, "pending: 0001, 0002, 0003, 0004\n") == (ended.returncode, ended.stdout)
     assert set() == tables(empty_database_url)

@@ -12,7 +12,7 @@ from shared.domain.errors import ExchangeUnavailable, LeaseLost
 from shared.domain.windows import Window
 from shared.storage import connections, feeds, jobs
 from shared.storage.feeds import Feed
-from shared.storage.jobs import CRASHES_ALLOWED, Claim
+from shared.storage.jobs import CRASHES_ALONE, Claim
 from shared.storage.pages import record_page
 from shared.storage.trades import trade_row
 from tests.fixtures.stored import NEW_YEAR, a_connection, a_trade
@@ -37,6 +37,7 @@ class Jobs(RuleBasedStateMachine):
         self.is_waiting = False
         self.is_parked = False
         self.attempts = 0
+        self.alone = 0
         self.pages = 0
         self.number = 0
 
@@ -45,7 +46,8 @@ class Jobs(RuleBasedStateMachine):
         queued = jobs.queue_job(self.db, SYNC, self.connection, {"n": asked})
         assert (queued is not None) is (self.right is None and not self.is_waiting)
         self.is_waiting = self.is_waiting or queued is not None
-        self.attempts = 0 if queued is not None else self.attempts
+        if queued is not None:
+            self.attempts = self.alone = 0
 
     @rule()
     def begin(self) -> None:
@@ -56,12 +58,12 @@ class Jobs(RuleBasedStateMachine):
         if self.is_parked or is_held:
             assert claim is None
             self.is_waiting = self.is_waiting and not self.is_parked
-        elif is_open and self.attempts >= CRASHES_ALLOWED:
+        elif is_open and self.alone >= CRASHES_ALONE:
             assert claim is None
             self.park()
         else:
             assert claim is not None
-            self.attempts = self.attempts + 1 if is_open else 1
+            self.attempts, self.alone = (self.attempts + 1, self.alone) if is_open else (1, 0)
             assert claim.attempts == self.attempts
             assert all(claim.fence > other.fence for other in self.claims if other.job_id == claim.job_id)
             self.claims.append(claim)
@@ -78,7 +80,7 @@ class Jobs(RuleBasedStateMachine):
         saved = jobs.rescue_orphans(self.db)
         if self.right is None or not self.is_over:
             assert saved == []
-        elif self.attempts >= CRASHES_ALLOWED:
+        elif self.alone >= CRASHES_ALONE:
             assert saved == []
             self.park()
         else:
@@ -111,7 +113,7 @@ class Jobs(RuleBasedStateMachine):
             assert self.is_right(claim)
             self.pages, self.is_over = self.pages + 1, False
 
-    @rule(data=st.data(), how=st.sampled_from(["renew", "finish", "go on", "fail"]))
+    @rule(data=st.data(), how=st.sampled_from(["renew", "go alone", "finish", "go on", "fail"]))
     def end_or_renew(self, data: st.DataObject, how: str) -> None:
         claim = self.any_claim(data)
         if claim is None:
@@ -120,6 +122,8 @@ class Jobs(RuleBasedStateMachine):
         try:
             if how == "renew":
                 jobs.renew(self.db, claim, LEASE)
+            elif how == "go alone":
+                jobs.go_alone(self.db, claim, LEASE)
             elif how == "fail":
                 following = jobs.fail(self.db, claim, ExchangeUnavailable())
             else:
@@ -131,8 +135,10 @@ class Jobs(RuleBasedStateMachine):
         self.is_over = False
         if how == "go on":
             assert following is not None
-        if how != "renew":
-            self.right, self.is_waiting, self.attempts = None, following is not None, 0
+        if how == "go alone":
+            self.alone += 1
+        elif how != "renew":
+            self.right, self.is_waiting, self.attempts, self.alone = None, following is not None, 0, 0
 
     @rule()
     def resume(self) -> None:
@@ -146,7 +152,7 @@ class Jobs(RuleBasedStateMachine):
         return self.right is not None and (claim.job_id, claim.fence) == (self.right.job_id, self.right.fence)
 
     def park(self) -> None:
-        self.right, self.is_waiting, self.is_parked, self.attempts = None, False, True, 0
+        self.right, self.is_waiting, self.is_parked, self.attempts, self.alone = None, False, True, 0, 0
 
     def stored(self) -> tuple[int, object]:
         count = self.db.execute("SELECT count(*) FROM trades").fetchone()

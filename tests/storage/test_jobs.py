@@ -1,4 +1,4 @@
-"""A job is queued once, run by one, taken over when its worker dies, and parked when it kills three."""
+"""A job is queued once, run by one, taken over when its worker dies, and parked when it kills two that ran nothing else."""
 
 from datetime import timedelta
 
@@ -108,9 +108,12 @@ def test_an_orphan_is_queued_again_and_given_to_be_sent(db, connection):
 
 
 @pytest.mark.parametrize("by_message", [True, False])
-def test_a_job_that_killed_three_workers_is_parked_and_its_connection_with_it(db, connection, by_message):
-    for _ in range(3):
-        assert jobs.begin(db, SYNC, connection, holder="w") is not None
+def test_a_job_that_killed_two_workers_alone_is_parked_and_its_connection_with_it(db, connection, by_message):
+    for attempt in range(4):
+        claim = jobs.begin(db, SYNC, connection, holder="w")
+        assert claim.is_suspect is (attempt >= 2)
+        if claim.is_suspect:
+            jobs.go_alone(db, claim)
         crash(db)
     if by_message:
         assert jobs.begin(db, SYNC, connection, holder="w") is None
@@ -124,6 +127,23 @@ def test_a_job_that_killed_three_workers_is_parked_and_its_connection_with_it(db
     assert jobs.begin(db, SYNC, connection, holder="w") is None
     connections.resume(db, connection)
     assert 1 == jobs.begin(db, SYNC, connection, holder="w").attempts
+
+
+@pytest.mark.parametrize("by_message", [True, False])
+def test_however_often_workers_die_a_job_that_ran_beside_others_is_not_parked(db, connection, by_message):
+    for _ in range(10):
+        assert jobs.begin(db, SYNC, connection, holder="w") is not None
+        crash(db)
+        assert by_message or len(jobs.rescue_orphans(db)) == 1
+    assert jobs.begin(db, SYNC, connection, holder="w") is not None
+
+
+def test_whoever_lost_a_job_does_not_run_it_alone(db, connection):
+    first = jobs.begin(db, SYNC, connection, holder="w1")
+    crash(db)
+    jobs.begin(db, SYNC, connection, holder="w2")
+    with pytest.raises(LeaseLost):
+        jobs.go_alone(db, first)
 
 
 def test_a_failed_job_is_on_record_and_no_crash(db, connection):

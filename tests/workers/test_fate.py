@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -28,6 +29,7 @@ from shared.queue.requests import CatchUp, CheckKey, Request, SyncBalances, Sync
 from shared.storage import connections, due, events, jobs, quarantine
 from shared.storage.pool import open_pool
 from shared.vault import new_key
+from tests.fixtures.waiting import until
 from tests.workers.conftest import Bench, an_invented_connection
 from tests.workers.invented_world import NOW, InventedWorld
 from workers.fate import arguments_of, run_job
@@ -211,23 +213,46 @@ def test_work_that_was_taken_over_ends_quietly_and_stores_nothing(
     assert states(invented, connection_id) == [("running", None)]
 
 
-def test_a_job_that_ended_its_worker_three_times_is_parked(
+class Died(BaseException):
+    """What no job survives."""
+
+
+def test_a_job_that_ends_its_workers_runs_alone_and_is_parked_when_they_end_all_the_same(
     invented: Bench, world: InventedWorld, connection_id: UUID
 ) -> None:
-    class Died(BaseException):
-        pass
+    beside: list[bool] = []
 
     def die(_: object) -> None:
+        with invented.desk.company.beside(patience_seconds=0) as may:
+            beside.append(may)
         raise Died
 
     world.trouble = die
-    for _ in range(3):
+    for _ in range(4):
         with pytest.raises(Died):
             invented.run(SyncHistory(connection_id=connection_id))
         invented.db.execute("UPDATE jobs SET leased_until = now() - interval '1 second'")
     invented.run(SyncHistory(connection_id=connection_id))
+    assert beside == [True, True, False, False]
     assert states(invented, connection_id) == [("parked", "job_crashed")]
     assert status_of(invented, connection_id) == (SyncStatus.PARKED, "job_crashed")
+
+
+def test_a_suspect_waits_until_nobody_else_works_and_is_done_when_it_is_innocent(
+    invented: Bench, world: InventedWorld, connection_id: UUID
+) -> None:
+    invented.db.execute(
+        "INSERT INTO jobs (request, connection_id, attempts) VALUES ('sync_history', %s, 2)", [connection_id]
+    )
+    with ThreadPoolExecutor(1) as threads, invented.desk.company.beside():
+        suspect = threads.submit(invented.run, SyncHistory(connection_id=connection_id))
+        until(lambda: invented.desk.company.is_wanted_alone)
+        with pytest.raises(PutBack):
+            run_job(invented.desk, SyncHistory(connection_id=an_invented_connection(invented, "PAGES")), sync_history)
+        assert states(invented, connection_id) == [("running", None)]
+        assert world.asked == []
+    suspect.result()
+    assert states(invented, connection_id) == [("done", None)]
 
 
 def test_what_was_asked_for_meanwhile_comes_next(invented: Bench, world: InventedWorld, connection_id: UUID) -> None:
