@@ -81,7 +81,13 @@ CODES = {
     "40014": PermissionMissing,
     "40015": ExchangeUnavailable,
     "40017": ContractBroken,
+    "40016": UserActionNeeded,
     "40018": AddressNotAllowed,
+    "40022": UserActionNeeded,
+    "40036": KeyRejected,
+    "40038": AddressNotAllowed,
+    "40041": KeyRejected,
+    "40301": PermissionMissing,
     "40037": KeyRejected,
     "40084": AccountModeChanged,
     "40085": AccountModeChanged,
@@ -122,6 +128,8 @@ def test_an_unknown_refusal_names_its_path_its_code_and_what_was_said():
 def test_an_unknown_code_may_still_say_what_it_is():
     assert type(error_of({"code": "49999", "msg": "Invalid IP"}, status=403)) is AddressNotAllowed
     assert type(error_of({"code": "49998", "msg": "No permission for this"}, status=403)) is PermissionMissing
+    assert type(error_of({"code": "49997", "msg": "Not offered in your region"}, status=403)) is RegionNotAllowed
+    assert type(error_of({"code": "49996", "msg": "?"}, status=451)) is RegionNotAllowed
 
 
 @pytest.mark.parametrize("code", ["429", "1001", "50009"])

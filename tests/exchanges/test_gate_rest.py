@@ -89,8 +89,13 @@ def test_a_country_that_is_not_served_is_told_from_a_missing_permission(said):
     ("status", "body", "kind"),
     [
         (403, "<html>Access denied</html>", ExchangeUnavailable),
+        (403, "", ExchangeUnavailable),
+        (403, '<div role="region">Just a moment</div>', ExchangeUnavailable),
+        (403, "error code: 1009", RegionNotAllowed),
+        (451, "", RegionNotAllowed),
         (401, {}, KeyRejected),
         (404, {}, ContractBroken),
+        (408, "", ExchangeUnavailable),
         (200, [], type(None)),
         (200, {"mode": "classic"}, type(None)),
     ],

@@ -102,6 +102,16 @@ def old(code, said=""):
         (DETAILS, v5(1013, "This contract symbol doesnt exist."), MarketGone, "contract"),
         (DETAILS, v5(1004, "System is in maintenance!"), ExchangeUnavailable, "maintenance"),
         (OLD_CROSS, old(403, "API key has expired"), KeyRejected, "expired"),
+        (OLD_CROSS, old(12001, "Invalid submission time."), ClockWrong, "clock"),
+        (OLD_CROSS, old(12004, "Private key is expired."), KeyRejected, "expired"),
+        (OLD_CROSS, old(12005, "Incorrect IP address."), AddressNotAllowed, "whitelist"),
+        (OLD_CROSS, old(12007, "Incorrect public key."), KeyRejected, "does not know"),
+        (OLD_CROSS, old(12008, "Verification failed."), KeyRejected, "secret"),
+        (OLD_CROSS, old(12009, "The user is locked or doesn't exist."), UserActionNeeded, "locked"),
+        (MATCHES, spot_v1("api-signature-check-failed", "API signature check failed"), ExchangeUnavailable, "just now"),
+        (MATCHES, spot_v1("timeout", "timeout"), ExchangeUnavailable, "in time"),
+        (MATCHES, spot_v1("forbidden", "not offered in your country"), RegionNotAllowed, "country"),
+        (DETAILS, v5(1999, "The system is in maintenance."), ExchangeUnavailable, "maintenance"),
         (OLD_CROSS, old(4007, "please use V5"), AccountModeChanged, "other interface"),
     ],
 )
@@ -145,6 +155,11 @@ def test_a_forbidden_page_is_a_ban_of_the_address_or_of_its_country():
     assert isinstance(banned, RateLimited)
     assert (banned.ban, banned.scope, banned.until_ms) == (True, "address", NOW + 60_000)
     assert isinstance(HTX.error_of(403, {}, b"not in your country", MATCHES, NOW), RegionNotAllowed)
+    assert isinstance(HTX.error_of(451, {}, spot_v1("never-heard-of"), MATCHES, NOW), RegionNotAllowed)
+
+
+def test_a_key_refused_without_a_word_is_looked_at_again():
+    assert isinstance(HTX.error_of(401, {}, "", MATCHES, NOW), ExchangeUnavailable)
 
 
 def test_headers_of_both_systems_tell_what_is_left():

@@ -21,7 +21,16 @@ from shared.domain.errors import (
     UserActionNeeded,
 )
 from shared.exchanges.kit.contract import Endpoint
-from shared.exchanges.kit.trouble import Refusals, Words, is_page, pause, refusal, unavailable
+from shared.exchanges.kit.trouble import (
+    COUNTRY_WORDS,
+    Refusals,
+    Words,
+    is_page,
+    pause,
+    refusal,
+    speaks_of_a_country,
+    unavailable,
+)
 
 _GOOD = "00000"
 _TOO_MANY = {"429", "1001", "50009", "30006", "30007"}
@@ -44,19 +53,21 @@ _ADDRESS = (
 _PERMISSION = (PermissionMissing, "The API key lacks a permission that reading this account needs.")
 _FAILED = (ExchangeUnavailable, "The exchange's server failed; it is asked again later.")
 _MAINTENANCE = (ExchangeUnavailable, "The exchange is being upgraded; it is asked again later.")
-_FROZEN = (UserActionNeeded, "The exchange has locked this account; ask its support.")
+_FROZEN = (UserActionNeeded, "The exchange has locked or restricted this account; ask its support.")
 _GONE = (MarketGone, "The exchange has taken this market off its list.")
 
 _REFUSALS: Refusals = {
     # REST
     **dict.fromkeys(("40001", "40002", "40003", "40011"), _EMPTY),
-    **dict.fromkeys(("40006", "40037"), _UNKNOWN_KEY),
+    **dict.fromkeys(("40006", "40037", "40041"), _UNKNOWN_KEY),
     **dict.fromkeys(("40009", "40010"), _SIGNATURE),
     "40012": (KeyRejected, "The exchange does not accept this API key with this passphrase; enter both again."),
     **dict.fromkeys(("40004", "40005", "40008"), _CLOCK),
-    **dict.fromkeys(("40013", "40031"), _FROZEN),
-    "40014": _PERMISSION,
-    "40018": _ADDRESS,
+    **dict.fromkeys(("40013", "40022", "40023", "40025", "40026", "40029", "40031"), _FROZEN),
+    **dict.fromkeys(("40014", "40301"), _PERMISSION),
+    "40016": (UserActionNeeded, "The exchange wants a phone or an authenticator bound to this account first."),
+    **dict.fromkeys(("40018", "40038"), _ADDRESS),
+    "40036": _PASSPHRASE,
     "40084": (AccountModeChanged, "The exchange says that this is a classic account, not a unified one."),
     "40085": (AccountModeChanged, "The exchange says that this is a unified account, not a classic one."),
     "40099": (KeyRejected, "The key belongs to demo trading, or this connection does; choose the other region."),
@@ -77,10 +88,10 @@ _REFUSALS: Refusals = {
     "30016": (ContractBroken, "The exchange does not accept a parameter"),
 }
 _WORDS: Words = (
+    (COUNTRY_WORDS, RegionNotAllowed, "The exchange does not serve this server's country."),
     (r"whitelist|invalid ip|\bip address", *_ADDRESS),
     (r"permission", *_PERMISSION),
 )
-_COUNTRY_WORDS = ("country", "region", "restricted", "jurisdiction")
 
 
 def error_of(
@@ -90,7 +101,7 @@ def error_of(
     code = str(body["code"]) if isinstance(body, Mapping) and body.get("code") is not None else ""
     if status == 429 or code in _TOO_MANY:
         return _too_many(headers, now_ms, of_account=endpoint.signed)
-    if code not in {"", _GOOD}:
+    if code not in {"", _GOOD} and status != 451:
         return error_of_code(code, str(body.get("msg") or ""), now_ms, path=endpoint.path)
     if status == 403:
         return _locked_out(headers, body, now_ms)
@@ -129,8 +140,7 @@ def _too_many(headers: Mapping[str, str], now_ms: int, *, of_account: bool) -> T
 
 def _locked_out(headers: Mapping[str, str], body: Any, now_ms: int) -> TradeSyncError:
     """A 403 without a code comes from the network before the exchange: only its words tell why."""
-    page = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body) if is_page(body) else ""
-    if any(word in page.lower() for word in _COUNTRY_WORDS):
+    if is_page(body) and speaks_of_a_country(body):
         return RegionNotAllowed("The exchange does not serve the country of this server's address.")
     return pause(
         "The network before the exchange has locked this address out for a while.",

@@ -4,6 +4,7 @@ The HTTP status decides: a wrong key is a 401 in plain text, a missing permissio
 means the address. Docs: https://docs.cdp.coinbase.com/coinbase-app/advanced-trade-apis/rest-api, read 2026-11.
 """
 
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -20,7 +21,15 @@ from shared.domain.errors import (
     TradeSyncError,
 )
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
-from shared.exchanges.kit.trouble import Refusals, is_page, pause, refusal, unavailable, whole_header
+from shared.exchanges.kit.trouble import (
+    Refusals,
+    is_page,
+    pause,
+    refusal,
+    speaks_of_a_country,
+    unavailable,
+    whole_header,
+)
 
 POOLS = (
     Pool(name="public", scope="address", capacity=10, per_ms=1_000),
@@ -69,8 +78,8 @@ def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, .
 
 _SHORT_PAUSE_MS = 1_000
 _TOKEN_LASTS_MS = 120_000
-_COUNTRY_WORDS = ("country", "region", "jurisdiction", "restricted location")
 _PERMISSION = "The API key lacks the permission to view its portfolio; allow 'View' at the exchange."
+_ADDRESS = "The API key's IP allowlist does not hold this server's address; add it at the exchange."
 _REFUSALS: Refusals = {
     "PERMISSION_DENIED": (PermissionMissing, _PERMISSION),
     "INVALID_ARGUMENT": (ContractBroken, "The exchange does not accept a parameter"),
@@ -115,11 +124,14 @@ def _is_our_time_wrong(headers: Mapping[str, str], now_ms: int) -> bool:
 
 
 def _forbidden(body: Any) -> TradeSyncError:
-    if not is_page(body):
-        return PermissionMissing(_PERMISSION)
-    page = (body.decode(errors="replace") if isinstance(body, bytes) else str(body)).strip().lower()
-    if any(word in page for word in _COUNTRY_WORDS):
+    """By its words. JSON is the API's own, plain text tells of the address, and a page or nothing is a network's."""
+    said = body.get("message", "") if isinstance(body, Mapping) else body
+    if speaks_of_a_country(said):
         return RegionNotAllowed("The exchange does not serve the country of this server's address.")
-    if page.startswith("<"):
+    if not is_page(body):
+        is_address = re.search(r"\bip\b|allowlist|whitelist", str(said).lower())
+        return AddressNotAllowed(_ADDRESS) if is_address else PermissionMissing(_PERMISSION)
+    page = (body.decode(errors="replace") if isinstance(body, bytes) else str(body)).strip().lower()
+    if not page or page.startswith(("<", "error code:")):
         return ExchangeUnavailable("The network before the exchange turns this server away.")
-    return AddressNotAllowed("The API key's IP allowlist does not hold this server's address; add it at the exchange.")
+    return AddressNotAllowed(_ADDRESS)

@@ -21,7 +21,7 @@ from shared.domain.errors import (
     TradeSyncError,
 )
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
-from shared.exchanges.kit.trouble import Words, is_page, pause, refusal, unavailable
+from shared.exchanges.kit.trouble import COUNTRY_WORDS, Words, is_page, pause, refusal, speaks_of_a_country, unavailable
 
 SANDBOX = "sandbox"
 REGIONS = ("global", SANDBOX)
@@ -66,8 +66,9 @@ def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, .
 
 
 _SHORT_PAUSE_MS = 1_000
-_COUNTRY_WORDS = ("country", "region", "jurisdiction")
+_COUNTRY = "The exchange does not serve the country of this server's address."
 _WORDS: Words = (
+    (COUNTRY_WORDS, RegionNotAllowed, _COUNTRY),
     (
         r"\bip\b|whitelist|allowlist",
         AddressNotAllowed,
@@ -145,7 +146,6 @@ def error_of_words(said: str, path: str) -> TradeSyncError:
 
 
 def _turned_away(body: Any) -> TradeSyncError:
-    page = (body.decode(errors="replace") if isinstance(body, bytes) else str(body)).lower()
-    if any(word in page for word in _COUNTRY_WORDS):
-        return RegionNotAllowed("The exchange does not serve the country of this server's address.")
+    if speaks_of_a_country(body):
+        return RegionNotAllowed(_COUNTRY)
     return ExchangeUnavailable("The network before the exchange turns this server away.")

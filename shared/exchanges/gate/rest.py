@@ -5,7 +5,6 @@ A refused call has a status of 4xx and a `label`. Docs: https://www.gate.com/doc
 for each address.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +23,15 @@ from shared.domain.errors import (
 )
 from shared.exchanges.gate.hosts import FUTURES_SOCKETS, REST
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
-from shared.exchanges.kit.trouble import Refusals, is_page, pause, refusal, unavailable, whole_header
+from shared.exchanges.kit.trouble import (
+    Refusals,
+    is_page,
+    pause,
+    refusal,
+    speaks_of_a_country,
+    unavailable,
+    whole_header,
+)
 
 
 def _endpoint(name: str, path: str, *, signed: bool = True) -> Endpoint:
@@ -186,7 +193,7 @@ def label_of(body: Any) -> tuple[str, str]:
 
 def error_of_label(label: str, said: str, path: str) -> TradeSyncError:
     """Our error for a label: the sockets use the same ones."""
-    if label == "FORBIDDEN" and _speaks_of_a_country(said):
+    if label == "FORBIDDEN" and speaks_of_a_country(said):
         return RegionNotAllowed()
     return refusal(label, said, _REFUSALS, path=path)
 
@@ -195,12 +202,8 @@ def _error_of_status(status: int, body: Any, endpoint: Endpoint) -> TradeSyncErr
     """A refusal without a label does not come from the exchange's API, but from what stands before it."""
     if status == 401:
         return KeyRejected()
-    if is_page(body) and _speaks_of_a_country(str(body)):
+    if is_page(body) and speaks_of_a_country(body):
         return RegionNotAllowed("The exchange does not serve the country of this server's address.")
     if status == 403:
         return ExchangeUnavailable("The exchange's firewall does not let this server's address in (HTTP 403).")
     return ContractBroken(f"The exchange answers {endpoint.path} with HTTP {status} and no reason.")
-
-
-def _speaks_of_a_country(words: str) -> bool:
-    return re.search(r"country|region|jurisdiction|territory", words.lower()) is not None

@@ -22,16 +22,35 @@ from shared.domain.errors import (
 )
 from shared.exchanges.htx.rest import CONTRACT_POOLS
 from shared.exchanges.kit.contract import Endpoint
-from shared.exchanges.kit.trouble import Refusals, Words, is_page, pause, refusal, unavailable, whole_header
+from shared.exchanges.kit.trouble import (
+    COUNTRY_WORDS,
+    Refusals,
+    Words,
+    is_page,
+    pause,
+    refusal,
+    speaks_of_a_country,
+    unavailable,
+    whole_header,
+)
 
 OTHER_MODE = "4007"
 
 _SHORT_PAUSE_MS = 1_000
 _PAUSE_OF_ADDRESS_MS = 60_000  # "for minutes"; who comes back too early waits again
 _TOO_MANY = {"429", "1032", "rate-too-many-requests", "base-request-exceed-frequency-limit", "too-many-request"}
-_AUTH = {"api-signature-not-valid", "403", "401"}
+_AUTH = {"api-signature-not-valid", "api-signature-check-failed", "403", "401"}
 
 _BAD_SIGNATURE = "The exchange does not accept the signature: the secret does not belong to this API key."
+_UNKNOWN_KEY = (KeyRejected, "The exchange does not know this API key: it may be mistyped or deleted.")
+_ADDRESS = (
+    AddressNotAllowed,
+    "The API key's IP whitelist does not hold this server's address; add it at the exchange.",
+)
+_EXPIRED = (KeyRejected, "The API key has expired; make a new one at the exchange, bound to an address.")
+_CLOCK = (ClockWrong, "The exchange says this machine's clock is too far from its own; correct the clock.")
+_LOCKED = (UserActionNeeded, "The exchange has locked this account; ask its support.")
+_COUNTRY = (RegionNotAllowed, "The exchange does not serve this server's country.")
 _REFUSALS: Refusals = {
     "1003": (KeyRejected, _BAD_SIGNATURE),
     "login-required": (KeyRejected, "The exchange misses the signature: the API key or its secret is empty."),
@@ -47,30 +66,30 @@ _REFUSALS: Refusals = {
     "invalid-symbol": (MarketGone, "The exchange does not offer this market."),
     "base-symbol-error": (MarketGone, "The exchange does not offer this market."),
     "1013": (MarketGone, "The exchange does not offer this contract."),
+    # Contracts name each part of a signature that is wrong.
+    "12001": _CLOCK,
+    "12004": _EXPIRED,
+    "12005": _ADDRESS,
+    "12007": _UNKNOWN_KEY,
+    "12008": (KeyRejected, _BAD_SIGNATURE),
+    "12009": _LOCKED,
+    "timeout": (ExchangeUnavailable, "The exchange's server did not answer in time."),
     OTHER_MODE: (AccountModeChanged, "The exchange says that this account's contracts are on the other interface."),
 }
-_WORDS: Words = (("invalid symbol|symbol.*not exist", MarketGone, "The exchange does not offer this market."),)
+_WORDS: Words = (
+    ("invalid symbol|symbol.*not exist", MarketGone, "The exchange does not offer this market."),
+    (COUNTRY_WORDS, *_COUNTRY),
+    ("in maintenance|under maintenance", ExchangeUnavailable, "The exchange is in maintenance."),
+)
 _AUTH_WORDS: Words = (
-    (
-        "incorrect access key",
-        KeyRejected,
-        "The exchange does not know this API key: it may be mistyped or deleted.",
-    ),
+    ("incorrect access key", *_UNKNOWN_KEY),
     ("no permission", PermissionMissing, "The API key lacks the permission to read."),
-    (
-        r"\bip\b",
-        AddressNotAllowed,
-        "The API key's IP whitelist does not hold this server's address; add it at the exchange.",
-    ),
-    ("expired", KeyRejected, "The API key has expired; make a new one at the exchange, bound to an address."),
-    (
-        "submission time|timestamp",
-        ClockWrong,
-        "The exchange says this machine's clock is too far from its own; correct the clock.",
-    ),
+    (r"\bip\b", *_ADDRESS),
+    ("expired", *_EXPIRED),
+    ("submission time|timestamp", *_CLOCK),
     ("verification failure|invalid signature", KeyRejected, _BAD_SIGNATURE),
-    ("locked|frozen", UserActionNeeded, "The exchange has locked this account; ask its support."),
-    ("country|region|jurisdiction", RegionNotAllowed, "The exchange does not serve this server's country."),
+    ("locked|frozen", *_LOCKED),
+    (COUNTRY_WORDS, *_COUNTRY),
     # Not every text is known: a key that is really dead keeps being refused, and is looked at again.
     ("", ExchangeUnavailable, "The exchange does not let this key in just now, for a reason that is not known here."),
 )
@@ -86,11 +105,13 @@ def error_of(
         return _too_many(headers, endpoint, now_ms)
     if code in _AUTH:
         return refusal(code, said, {}, path=endpoint.path, words=_AUTH_WORDS)
-    if code and code != "200":
+    if code and code != "200" and status != 451:
         return refusal(code, said, _REFUSALS, path=endpoint.path, words=_WORDS)
     if status == 403 and is_page(body):
         return _refused_address(body, headers, now_ms)
     trouble = unavailable(status, body)
+    if status == 401:
+        trouble = ExchangeUnavailable("The exchange does not let this key in just now, and does not say why.")
     if trouble is None and (status >= 400 or not _is_good(body)):
         return ContractBroken(f"The exchange answers {endpoint.path} with HTTP {status} and no word of success.")
     return trouble
@@ -129,8 +150,7 @@ def _too_many(headers: Mapping[str, str], endpoint: Endpoint, now_ms: int) -> Tr
 
 
 def _refused_address(body: Any, headers: Mapping[str, str], now_ms: int) -> TradeSyncError:
-    page = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
-    if any(word in page.lower() for word in ("country", "jurisdiction", "restricted location")):
+    if speaks_of_a_country(body):
         return RegionNotAllowed("The exchange does not serve the country of this server's address.")
     return pause(
         "The exchange has locked this address out for a while: too many requests.",

@@ -13,20 +13,33 @@ Words = Sequence[tuple[str, type[TradeSyncError], str]]
 """Patterns of what an exchange says (lower case), asked in this order, where its codes do not tell enough."""
 
 
+# Of a page only what a reader sees: `region` is also a word of HTML. 1009 is how Cloudflare says it in one line.
+_UNSEEN = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^<>]*>", re.DOTALL)
+COUNTRY_WORDS = r"\b(countr(y|ies)|regions?|jurisdictions?|territor(y|ies))\b|restricted location"
+_COUNTRY = re.compile(rf"{COUNTRY_WORDS}|error code: 1009")
+_MOST_READ = 20_000
+
+
+def speaks_of_a_country(said: Any) -> bool:
+    """Whether a text or a page gives the place where this server stands as its reason."""
+    written = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    return _COUNTRY.search(_UNSEEN.sub(" ", written[:_MOST_READ].lower())) is not None
+
+
 def is_page(body: Any) -> bool:
     """Whether a text came where JSON was due: a proxy's, firewall's or maintenance page, or half an answer."""
     return isinstance(body, str | bytes)
 
 
 def unavailable(status: int, body: Any) -> TradeSyncError | None:
-    """`ExchangeUnavailable` for a server's own failure (5xx) and for a good status without JSON; else None.
+    """`ExchangeUnavailable` for a server's own failure (5xx, 408, 425) and for a good status without JSON; else None.
 
     451 is `RegionNotAllowed`, whoever says it: it was made for what the law forbids (RFC 7725).
     Ask it after the exchange's own codes: some give a code with a 5xx.
     """
     if status == 451:
         return RegionNotAllowed("The exchange does not serve the country of this server's address (HTTP 451).")
-    if status >= 500:
+    if status >= 500 or status in {408, 425}:
         return ExchangeUnavailable(f"The exchange answers with HTTP {status}.")
     if status < 400 and is_page(body):
         return ExchangeUnavailable("The exchange answers with a page where data is due.")

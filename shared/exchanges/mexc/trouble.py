@@ -21,7 +21,7 @@ from shared.domain.errors import (
     UserActionNeeded,
 )
 from shared.exchanges.kit.contract import Endpoint
-from shared.exchanges.kit.trouble import Refusals, Words, is_page, pause, refusal, unavailable
+from shared.exchanges.kit.trouble import Refusals, Words, is_page, pause, refusal, speaks_of_a_country, unavailable
 
 _UNKNOWN_KEY = (KeyRejected, "The exchange does not know this API key: it may be mistyped, revoked or expired.")
 _EXPIRED_KEY = (KeyRejected, "The API key has expired; make a new one at the exchange.")
@@ -46,6 +46,10 @@ _REFUSALS: Refusals = {
     "700006": _ADDRESS,
     "700007": _PERMISSION,
     "10072": _UNKNOWN_KEY,
+    "10001": _UNKNOWN_KEY,
+    "10007": _MARKET,
+    "140002": (PermissionMissing, "The exchange does not let a sub-account ask this; use a key of the main account."),
+    "11444": (ExchangeUnavailable, "The exchange has switched this off for a while."),
     "60005": (UserActionNeeded, "The exchange has frozen this account; ask its support."),
     "-1121": _MARKET,
     "30020": (MarketGone, "The API key may not use this market."),
@@ -60,6 +64,7 @@ _REFUSALS: Refusals = {
     "501": (ExchangeUnavailable, "The exchange is busy."),
     "503": _MAINTENANCE,
     "504": _FAILED,
+    "511": _PERMISSION,
     "513": _CLOCK,
     "602": _SIGNATURE,
     "604": _MAINTENANCE,
@@ -111,6 +116,8 @@ def error_of(
     if code in _REFUSALS or (code not in _GOOD and status < 500):
         said = str(found.get("msg") or found.get("message") or "")
         return refusal(code, said, _REFUSALS, path=endpoint.path)
+    if status == 401:
+        return KeyRejected()
     if status == 403:
         return _walled(body)
     trouble = unavailable(status, body)
@@ -120,8 +127,7 @@ def error_of(
 
 
 def _walled(body: Any) -> TradeSyncError:
-    page = str(body).lower() if is_page(body) else ""
-    if any(word in page for word in ("country", "region", "restricted location")):
+    if is_page(body) and speaks_of_a_country(body):
         return RegionNotAllowed("The exchange does not serve the country of this server's address.")
     return ExchangeUnavailable("The firewall before the exchange does not let this through now.")
 
