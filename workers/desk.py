@@ -66,7 +66,8 @@ class Desk:
 
     `open_key` opens a connection's credentials just before use; `markets` gives an exchange's market list
     (`is_fresh`: a new listing was heard of); `send` queues a request; `publish` tells whoever listens;
-    `holder` names this process in leases; `company` are the jobs that run here; `stopping` is set when the process is asked to end.
+    `holder` names this process in leases; `company` are the jobs that run here; `stopping` is set when the
+    process is asked to end.
     """
 
     pool: Pool

@@ -104,9 +104,7 @@ def _claim(desk: Desk, request: JobRequest) -> Claim | None:
         raise PutBack from None
 
 
-def _hold_and_run(
-    desk: Desk, claim: Claim, work: Work, detect: Callable[[Desk, Claim, Told], object] | None
-) -> None:
+def _hold_and_run(desk: Desk, claim: Claim, work: Work, detect: Callable[[Desk, Claim, Told], object] | None) -> None:
     desk.leases.hold(claim)
     try:
         with bound(job=str(claim.job_id)):

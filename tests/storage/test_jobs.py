@@ -1,4 +1,4 @@
-"""A job is queued once, run by one, taken over when its worker dies, and parked when it kills two that ran nothing else."""
+"""A job is queued once, run by one, taken over when its worker dies, parked when it kills two that ran nothing else."""
 
 from datetime import timedelta
 
