@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator.dialect import DAY_MS, EIGHT_PLACES, Call, Conversation, Dialect, Event, Refusal, Route, SocketRoute
 from simulator.http import Response
-from simulator.mexc import edge, futures, keys, listenkeys, listings, spot, stream
+from simulator.mexc import capital, edge, futures, keys, listenkeys, listings, spot, stream
 from simulator.mexc.errors import futures_refused, is_futures, page, refused
 from simulator.mexc.rows import CATEGORIES
 from simulator.truth import INVERSE, LINEAR, SPOT, Account, Fee, Market
@@ -85,6 +85,9 @@ class Mexc(Dialect):
         yield way("allOrders", spot.all_orders, 10, "SPOT_DEAL_READ")
         yield way("openOrders", spot.open_orders, 3, "SPOT_DEAL_READ")
         yield way("capital/config/getall", listings.coins, 10, "SPOT_WITHDRAW_READ")
+        yield way("capital/deposit/hisrec", capital.deposits, 1, "SPOT_WITHDRAW_READ")
+        yield way("capital/withdraw/history", capital.withdrawals, 1, "SPOT_WITHDRAW_READ")
+        yield way("capital/transfer", capital.transfers, 1, "SPOT_TRANSFER_READ")
         for method, handler in (
             ("POST", listenkeys.create),
             ("PUT", listenkeys.prolong),

@@ -17,11 +17,14 @@ KEY_LIFE_MS = 90 * DAY_MS
 """Keys that are bound to no address live that long."""
 
 SCOPES: dict[str, tuple[str, ...]] = {
-    "read": ("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ", "CONTRACT_ACCOUNT_READ", "CONTRACT_DEAL_READ"),
+    "read": (
+        *("SPOT_ACCOUNT_READ", "SPOT_DEAL_READ", "SPOT_WITHDRAW_READ", "SPOT_TRANSFER_READ"),
+        *("CONTRACT_ACCOUNT_READ", "CONTRACT_DEAL_READ"),
+    ),
     "trade": ("SPOT_DEAL_WRITE",),
     "futures": ("CONTRACT_DEAL_WRITE",),
-    "transfer": ("SPOT_TRANSFER_READ", "SPOT_TRANSFER_WRITE"),
-    "withdraw": ("SPOT_WITHDRAW_READ", "SPOT_WITHDRAW_WRITE"),
+    "transfer": ("SPOT_TRANSFER_WRITE",),
+    "withdraw": ("SPOT_WITHDRAW_WRITE",),
 }
 FUTURES_SCOPES = {"CONTRACT_ACCOUNT_READ": 701, "CONTRACT_DEAL_READ": 703}
 """The futures' code for each right that is missing."""

@@ -26,8 +26,8 @@ def trades(call: Call) -> Any:
 
     Both ends are compared with the whole seconds that rows tell; the end itself is outside, as klines have it.
     """
-    market, limit = _market(call), _limit(call, MOST_TRADES, MOST_TRADES)
-    start, end = _whole(call, "startTime"), _whole(call, "endTime")
+    market, limit = _market(call), limit_of(call, MOST_TRADES, MOST_TRADES)
+    start, end = whole(call, "startTime"), whole(call, "endTime")
     if start is not None and end is not None and end < start:
         raise refusal(-1128)
     first = -(-max(start or 0, call.now_ms - REACH_MS) // 1000) * 1000
@@ -55,8 +55,8 @@ def _of_order(call: Call, order_id: str) -> Iterable[Fill]:
 
 def all_orders(call: Call) -> Any:
     """GET /api/v3/allOrders: the last day, or a window of seven days at most; nothing older."""
-    market, limit = _market(call), _limit(call, USUAL_ORDERS, MOST_ORDERS)
-    start, end = _whole(call, "startTime"), _whole(call, "endTime")
+    market, limit = _market(call), limit_of(call, USUAL_ORDERS, MOST_ORDERS)
+    start, end = whole(call, "startTime"), whole(call, "endTime")
     until = call.now_ms if end is None else end
     since = until - DAY_MS if start is None else start
     if not 0 <= until - since <= ORDERS_REACH_MS:
@@ -104,7 +104,8 @@ def _market(call: Call) -> Market:
     return market
 
 
-def _whole(call: Call, name: str) -> int | None:
+def whole(call: Call, name: str) -> int | None:
+    """A whole number, None where it was not sent; raises 700008."""
     written = call.params.get(name, "")
     if not written:
         return None
@@ -113,6 +114,6 @@ def _whole(call: Call, name: str) -> int | None:
     return int(written)
 
 
-def _limit(call: Call, usual: int, most: int) -> int:
+def limit_of(call: Call, usual: int, most: int) -> int:
     """How many rows; whoever wants more than there may be gets no complaint, but less."""
-    return min(max(_whole(call, "limit") or usual, 1), most)
+    return min(max(whole(call, "limit") or usual, 1), most)

@@ -35,7 +35,9 @@ DAY = 86_400_000
 ENDPOINT = {endpoint.name: endpoint for endpoint in MEXC.endpoints}
 TRADES, DEALS = ENDPOINT["spotPrivateGetMyTrades"], ENDPOINT["contractPrivateGetOrderListOrderDeals"]
 ACCOUNT = Account(connection_id=UUID(int=7), exchange="mexc", products=MEXC.products)
-READS = "SPOT_ACCOUNT_READ,SPOT_DEAL_READ,CONTRACT_ACCOUNT_READ,CONTRACT_DEAL_READ"
+READS = (
+    "SPOT_ACCOUNT_READ,SPOT_DEAL_READ,SPOT_WITHDRAW_READ,SPOT_TRANSFER_READ,CONTRACT_ACCOUNT_READ,CONTRACT_DEAL_READ"
+)
 
 
 def a_run(steps: Any, answer: Callable[[Request], Any]) -> tuple[Any, list[Request]]:
@@ -218,7 +220,7 @@ def test_a_key_that_can_withdraw_is_refused_always(scope):
 
 
 def test_reading_about_withdrawals_is_reading():
-    report = report_of(permissions=f"{READS},SPOT_WITHDRAW_READ,SPOT_DEPOSIT_R")
+    report = report_of(permissions=f"{READS},SPOT_DEPOSIT_R")
     assert (report.can_trade, report.can_withdraw) == (Verdict.NO, Verdict.NO)
 
 
@@ -226,6 +228,7 @@ def test_reading_about_withdrawals_is_reading():
     ("scopes", "products", "words"),
     [
         ("SPOT_ACCOUNT_R,SPOT_DEAL_R", (Product.SPOT,), "CONTRACT_DEAL_READ"),
+        ("SPOT_ACCOUNT_R,SPOT_DEAL_R,SPOT_TRANSFER_R", (Product.SPOT,), "SPOT_WITHDRAW_READ"),
         ("CONTRACT_ACCOUNT_READ,CONTRACT_DEAL_READ", (Product.LINEAR, Product.INVERSE), "SPOT_ACCOUNT_READ"),
         ("SPOT_ACCOUNT_READ,CONTRACT_DEAL_READ", (Product.SPOT,), "SPOT_DEAL_READ"),
     ],

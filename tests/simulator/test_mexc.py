@@ -81,7 +81,8 @@ def test_both_systems_tell_the_time(simulator: SimulatorProcess, keyless: Any) -
 
 def test_coins_want_a_right_that_a_reader_does_not_need(simulator: SimulatorProcess, keyless: Any) -> None:
     """ccxt asks for coins before anything else once it has a key, and so fails with a good one."""
-    reader, rich = (simulator.account("mexc", permissions=p) for p in (["read"], ["read", "withdraw"]))
+    scopes = ["SPOT_ACCOUNT_READ", "SPOT_DEAL_READ"]
+    reader, rich = simulator.account("mexc", details={"scopes": scopes}), simulator.account("mexc")
     for account, allowed in ((reader, False), (rich, True)):
         client = pointed_at(simulator, ccxt.mexc(credentials(account) | {"enableRateLimit": False}), "mexc")
         if allowed:

@@ -16,6 +16,7 @@ from shared.exchanges.kit.credentials import repair
 from shared.exchanges.mexc.account import balances, check_key
 from shared.exchanges.mexc.futures_stream import FUTURES_STREAM
 from shared.exchanges.mexc.history import HISTORY
+from shared.exchanges.mexc.movements import movements
 from shared.exchanges.mexc.prices import TICKER_STREAMS
 from shared.exchanges.mexc.push import decode
 from shared.exchanges.mexc.rest import CLOCK, ENDPOINTS, POOLS, ccxt_config, pool_use, read_clock
@@ -52,6 +53,7 @@ EXCHANGE = Exchange(
     check_key=check_key,
     balances=balances,
     spot_wallets=lambda _: frozenset({"spot"}),
+    movements=movements,
     history=HISTORY,
     streams=(SPOT_STREAM, FUTURES_STREAM),
     ticker_streams=TICKER_STREAMS,

@@ -30,6 +30,10 @@ _REACH = (
 )
 _NO_SPOT = "The key may not read spot: it lacks SPOT_ACCOUNT_READ."
 _NO_FUTURES = "The key may not read futures: it needs CONTRACT_ACCOUNT_READ and CONTRACT_DEAL_READ."
+_NO_MONEY = (
+    "The key lacks SPOT_WITHDRAW_READ or SPOT_TRANSFER_READ: deposits, withdrawals and transfers cannot explain why a "
+    "balance changed."
+)
 _NO_ORDERS = (
     "The key lacks SPOT_DEAL_READ: more than 100 spot fills of one symbol within one second could not be told apart."
 )
@@ -93,6 +97,8 @@ def _remarks(
         remarks.append(_NO_FUTURES)
     if Product.SPOT in products and "SPOT_DEAL" not in readable:
         remarks.append(_NO_ORDERS)
+    if Product.SPOT in products and not {"SPOT_WITHDRAW", "SPOT_TRANSFER"} <= readable:
+        remarks.append(_NO_MONEY)
     unknown = [scope for scope in scopes if not scope.endswith((*_READS, *_WRITES))]
     if unknown:
         remarks.append(f"The key has rights that are not known here: {', '.join(unknown)}.")

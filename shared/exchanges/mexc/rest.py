@@ -40,6 +40,9 @@ SELF_SYMBOLS = _spot("SelfSymbols", "selfSymbols", 1)
 SPOT_WALLET = _spot("Account", "account", 10)
 SPOT_TRADES = _spot("MyTrades", "myTrades", 10)
 SPOT_ORDERS = _spot("AllOrders", "allOrders", 10)
+DEPOSITS = _spot("CapitalDepositHisrec", "capital/deposit/hisrec", 1)
+WITHDRAWALS = _spot("CapitalWithdrawHistory", "capital/withdraw/history", 1)
+TRANSFERS = _spot("CapitalTransfer", "capital/transfer", 1)
 _LISTEN_KEYS = "/api/v3/userDataStream"
 LISTEN_KEYS = _spot("UserDataStream", "userDataStream", 1)
 NEW_LISTEN_KEY = Endpoint(name="spotPrivatePostUserDataStream", method="POST", path=_LISTEN_KEYS, pool="spot", weight=1)
@@ -53,6 +56,7 @@ OLD_POSITIONS = _futures("PositionListHistoryPositions", "position/list/history_
 
 ENDPOINTS = (
     *(CLOCK, SPOT_MARKETS, FUTURES_MARKETS, KEY, SELF_SYMBOLS, SPOT_WALLET, SPOT_TRADES, SPOT_ORDERS),
+    *(DEPOSITS, WITHDRAWALS, TRANSFERS),
     *(LISTEN_KEYS, NEW_LISTEN_KEY, KEEP_LISTEN_KEY),
     *(FUTURES_WALLET, FUTURES_DEALS, FUTURES_ORDERS, OPEN_POSITIONS, OLD_POSITIONS),
 )
