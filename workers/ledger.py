@@ -193,7 +193,7 @@ def _explain_by_movements(
             asset=each.asset,
             id=each.id,
             amount=each.amount,
-            at_ms=_counts_at(each, gaps),
+            at_ms=_counts_at(each, found, gaps),
             kind=each.kind,
         )
         for each in found
@@ -205,13 +205,20 @@ def _explain_by_movements(
         return ledger.gaps(db, connection.id)
 
 
-def _counts_at(move: contract.Movement, gaps: list[Gap]) -> int:
-    """Some exchanges list a deposit under the moment at which they first saw it: it counts where it closes a gap."""
-    for gap in gaps:
-        is_it = (move.account_type, move.asset, move.amount) == (gap.account_type, gap.asset, gap.amount)
-        if is_it and move.timestamp_ms < gap.window.since - SLACK_MS:
-            return gap.window.until
-    return move.timestamp_ms
+def _counts_at(move: contract.Movement, found: list[contract.Movement], gaps: list[Gap]) -> int:
+    """Some exchanges list a deposit under the moment at which they first saw it, or tell whole seconds only: where it
+    seems to be older than a gap that it closes, and no other is of that stretch, it counts there."""
+    told = (move.account_type, move.asset, move.amount)
+    closed = [gap.window for gap in gaps if told == (gap.account_type, gap.asset, gap.amount)]
+    if any(_holds(window, move) for window in closed):
+        return move.timestamp_ms
+    like = [other for other in found if told == (other.account_type, other.asset, other.amount)]
+    free = [window for window in closed if not any(_holds(window, other) for other in like)]
+    return min((window.until - 1 for window in free if move.timestamp_ms <= window.since), default=move.timestamp_ms)
+
+
+def _holds(window: Window, move: contract.Movement) -> bool:
+    return window.since < move.timestamp_ms <= window.until
 
 
 def _read_again(desk: Desk, connection: Connection, gaps: list[Gap]) -> None:

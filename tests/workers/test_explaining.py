@@ -156,6 +156,36 @@ def test_a_deposit_counts_when_it_was_credited_not_when_it_was_first_seen(days):
     assert len(ledger.gaps(days.bench.db, days.connection, include_closed=True)) == 1
 
 
+def test_a_deposit_told_in_whole_seconds_may_seem_older_than_the_reading_before_it(days):
+    days.usdt += 500
+    days.world.key = {"transfers": [("d1", "USDT", "500", NOW - 400)]}
+    for _ in range(3):
+        days.minute()
+    assert days.open == []
+    assert len(ledger.gaps(days.bench.db, days.connection, include_closed=True)) == 1
+
+
+def test_of_two_equal_deposits_each_counts_in_its_own_stretch(days):
+    told = [("d1", "USDT", "500", NOW - 400), ("d2", "USDT", "500", NOW + MINUTE + 20_000)]
+    for known in (1, 2):
+        days.usdt += 500
+        days.world.key = {"transfers": told[:known]}
+        days.minute()
+    for _ in range(3):
+        days.minute()
+    assert days.open == []
+
+
+def test_an_older_deposit_of_the_same_amount_takes_not_the_place_of_the_one_that_came(days):
+    days.usdt += 500
+    told = [("d0", "USDT", "500", NOW - 30 * MINUTE), ("d1", "USDT", "500", NOW + 20_000)]
+    days.world.key = {"transfers": told, "all_day": True}
+    for _ in range(3):
+        days.minute()
+    assert days.open == []
+    assert len(ledger.gaps(days.bench.db, days.connection, include_closed=True)) == 1
+
+
 def test_what_nothing_explains_stays_and_is_told(days):
     days.minute()
     days.usdt += 7
