@@ -8,7 +8,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, ClassVar
 
-from simulator.coinbase import fills, keys, listings, talk, wallets
+from simulator.coinbase import fills, keys, listings, talk, transactions, wallets
 from simulator.coinbase.errors import listed, said, worded
 from simulator.coinbase.rows import written
 from simulator.dialect import DAY_MS, Call, Dialect, Event, OrderFilled, Refusal, Route, SocketRoute
@@ -59,6 +59,7 @@ class Coinbase(Dialect):
         yield get("/v2/currencies/crypto", listings.crypto_currencies, "v2")
         yield get("/v2/exchange-rates", listings.exchange_rates, "v2")
         yield get("/v2/accounts", wallets.old_accounts, "v2", signed=True)
+        yield get("/v2/accounts/{account}/transactions", transactions.transactions, "v2", signed=True)
         for path, handler in (
             ("key_permissions", keys.key_permissions),
             ("products", listings.products),

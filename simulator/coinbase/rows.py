@@ -30,6 +30,11 @@ def written_ms(moment_ms: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:03d}000Z"
 
 
+def written_s(moment_ms: int) -> str:
+    """A moment in seconds, as transactions have them."""
+    return f"{datetime.fromtimestamp(moment_ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def user_id(account: Account) -> str:
     """The person's id: several portfolios would share it."""
     return str(uuid5(NAMESPACE_OID, f"user of {account.uid}"))

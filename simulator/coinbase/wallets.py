@@ -16,7 +16,7 @@ SPOT_WALLET, FUTURES_WALLET, VAULT = "spot", "futures", "vault"
 USUAL_PAGE, LARGEST_PAGE = 49, 250
 
 
-def _holdings(account: Account) -> list[tuple[str, str, Holding]]:
+def holdings(account: Account) -> list[tuple[str, str, Holding]]:
     """Wallet, coin and holding of everything but futures, in an order that stays."""
     return [
         (wallet, coin, account.wallets[wallet][coin])
@@ -25,7 +25,8 @@ def _holdings(account: Account) -> list[tuple[str, str, Holding]]:
     ]
 
 
-def _own_id(account: Account, wallet: str, coin: str) -> str:
+def own_id(account: Account, wallet: str, coin: str) -> str:
+    """An account's id, the same on both interfaces."""
     return str(uuid5(NAMESPACE_OID, f"{account.uid} {wallet} {coin}"))
 
 
@@ -36,7 +37,7 @@ def _money(amount: Any, coin: str) -> dict[str, str]:
 def accounts(call: Call) -> Any:
     """GET /api/v3/brokerage/accounts, by pages."""
     limit, start = limit_of(call, USUAL_PAGE, LARGEST_PAGE), _start(call)
-    everything = _holdings(call.account)
+    everything = holdings(call.account)
     page = everything[start : start + limit]
     is_more = start + limit < len(everything)
     cursor = base64.urlsafe_b64encode(f"accounts:{start + limit}".encode()).decode() if is_more else ""
@@ -60,7 +61,7 @@ def _start(call: Call) -> int:
 def _account(account: Account, wallet: str, coin: str, held: Holding) -> dict[str, Any]:
     kind = "VAULT" if wallet == VAULT else "FIAT" if coin in FIAT else "CRYPTO"
     return {
-        "uuid": _own_id(account, wallet, coin),
+        "uuid": own_id(account, wallet, coin),
         "name": f"{coin} {'Vault' if wallet == VAULT else 'Wallet'}",
         "currency": coin,
         "available_balance": _money(held.free, coin),
@@ -79,8 +80,8 @@ def _account(account: Account, wallet: str, coin: str, held: Holding) -> dict[st
 def old_accounts(call: Call) -> Any:
     """GET /v2/accounts: no holds, and pages by `starting_after`."""
     limit = limit_of(call, 25, LARGEST_PAGE)
-    everything = _holdings(call.account)
-    ids = [_own_id(call.account, wallet, coin) for wallet, coin, _ in everything]
+    everything = holdings(call.account)
+    ids = [own_id(call.account, wallet, coin) for wallet, coin, _ in everything]
     after = call.params.get("starting_after")
     start = ids.index(after) + 1 if after in ids else 0
     page = everything[start : start + limit]

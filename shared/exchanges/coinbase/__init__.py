@@ -9,6 +9,7 @@ from shared.domain.trades import Product
 from shared.exchanges.coinbase.account import balances, check_key
 from shared.exchanges.coinbase.history import HISTORY
 from shared.exchanges.coinbase.keys import FIELDS, repair
+from shared.exchanges.coinbase.movements import movements
 from shared.exchanges.coinbase.rest import CLOCK, ENDPOINTS, POOLS, ccxt_config, error_of, pool_use, read_clock
 from shared.exchanges.coinbase.rows import read_rest
 from shared.exchanges.coinbase.stream import STREAM, read_stream
@@ -40,6 +41,7 @@ EXCHANGE = Exchange(
     check_key=check_key,
     balances=balances,
     spot_wallets=lambda _: frozenset({"spot"}),
+    movements=movements,
     history=HISTORY,
     streams=(STREAM,),
     ticker_streams=(TICKERS,),

@@ -49,19 +49,13 @@ def balances(account: Account) -> Steps[Wallets]:
     """All accounts of the portfolio, page by page; several of one kind and coin are one balance."""
     del account
     sums: dict[tuple[str, str], tuple[Decimal, Decimal]] = {}
-    cursor = None
-    while True:
-        answer = yield Request(ACCOUNTS, {"limit": _PAGE} | ({"cursor": cursor} if cursor else {}))
-        body = row_of(answer.data, "the list of accounts")
-        for raw in rows_of(body.get("accounts"), "'accounts'"):
-            wallet, asset, free, used = _account(row_of(raw, "the account"))
-            before = sums.get((wallet, asset), (Decimal(0), Decimal(0)))
-            sums[wallet, asset] = total(before[0], free), total(before[1], used)
-        if body.get("has_next") is not True:
-            break
-        cursor = after_token(body.get("cursor"), cursor)
-        if cursor is None:
-            raise ContractBroken("The exchange says there are more accounts, and not where.")
+    for row in (yield from rows_of_accounts()):
+        wallet, asset = wallet_of(row), coin(text(row, "currency"))
+        before = sums.get((wallet, asset), (Decimal(0), Decimal(0)))
+        sums[wallet, asset] = (
+            total(before[0], _amount(row, "available_balance")),
+            total(before[1], _amount(row, "hold")),
+        )
     return Wallets(
         balances=tuple(
             Balance(account_type=wallet, asset=asset, total=total(free, used), free=free, used=used)
@@ -70,10 +64,25 @@ def balances(account: Account) -> Steps[Wallets]:
     )
 
 
-def _account(row: Row) -> tuple[str, str, Decimal, Decimal]:
+def rows_of_accounts() -> Steps[list[Row]]:
+    """The rows of all accounts, page by page."""
+    found: list[Row] = []
+    cursor = None
+    while True:
+        answer = yield Request(ACCOUNTS, {"limit": _PAGE} | ({"cursor": cursor} if cursor else {}))
+        body = row_of(answer.data, "the list of accounts")
+        found += [row_of(raw, "the account") for raw in rows_of(body.get("accounts"), "'accounts'")]
+        if body.get("has_next") is not True:
+            return found
+        cursor = after_token(body.get("cursor"), cursor)
+        if cursor is None:
+            raise ContractBroken("The exchange says there are more accounts, and not where.")
+
+
+def wallet_of(row: Row) -> str:
+    """Which wallet an account belongs to: `spot` for coins and money, else the exchange's word."""
     kind = text(row, "type").removeprefix("ACCOUNT_TYPE_").lower()
-    wallet = "spot" if kind in {"crypto", "fiat"} else kind
-    return wallet, coin(text(row, "currency")), _amount(row, "available_balance"), _amount(row, "hold")
+    return "spot" if kind in {"crypto", "fiat"} else kind
 
 
 def _amount(row: Row, name: str) -> Decimal:

@@ -34,11 +34,12 @@ from shared.exchanges.kit.trouble import (
 POOLS = (
     Pool(name="public", scope="address", capacity=10, per_ms=1_000),
     Pool(name="private", scope="account", capacity=30, per_ms=1_000),
+    Pool(name="app", scope="account", capacity=10_000, per_ms=3_600_000),  # the older interface, by the hour
 )
 
 
-def _signed(name: str, path: str) -> Endpoint:
-    return Endpoint(name=name, method="GET", path=path, pool="private", weight=1)
+def _signed(name: str, path: str, pool: str = "private") -> Endpoint:
+    return Endpoint(name=name, method="GET", path=path, pool=pool, weight=1)
 
 
 def _public(name: str, path: str) -> Endpoint:
@@ -48,9 +49,10 @@ def _public(name: str, path: str) -> Endpoint:
 FILLS = _signed("v3PrivateGetBrokerageOrdersHistoricalFills", "/api/v3/brokerage/orders/historical/fills")
 ACCOUNTS = _signed("v3PrivateGetBrokerageAccounts", "/api/v3/brokerage/accounts")
 KEY = _signed("v3PrivateGetBrokerageKeyPermissions", "/api/v3/brokerage/key_permissions")
+TRANSACTIONS = _signed("v2PrivateGetAccountsAccountIdTransactions", "/v2/accounts/{account_id}/transactions", "app")
 CLOCK = _public("v3PublicGetBrokerageTime", "/api/v3/brokerage/time")
 MARKETS = _public("v3PublicGetBrokerageMarketProducts", "/api/v3/brokerage/market/products")
-ENDPOINTS = (FILLS, ACCOUNTS, KEY, CLOCK, MARKETS)
+ENDPOINTS = (FILLS, ACCOUNTS, KEY, TRANSACTIONS, CLOCK, MARKETS)
 
 
 def ccxt_config(account: Account | None) -> Mapping[str, Any]:
