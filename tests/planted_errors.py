@@ -29,6 +29,7 @@ from typing import Any
 
 import pytest
 
+from shared.exchanges import load
 from tests.planted_kinds import Error, errors, fields_of, samples_of
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,7 @@ class Judge:
         self.planted = self.equivalent = 0
         self.survivors: list[str] = []
         self._through: dict[tuple[str, int], dict[pytest.Item, float]] = defaultdict(dict)
+        self._took: dict[pytest.Item, float] = {}
         self._item: pytest.Item | None = None
         self._on_import: set[tuple[str, int]] = set()
         self._folder = str(ROOT / MODULES / exchange) + os.sep
@@ -80,15 +82,14 @@ class Judge:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Each test once, to see which lines it comes through; then each error."""
-        took: dict[pytest.Item, float] = {}
         for item in session.items:
             self._item, began = item, time.process_time()
             if not _passes(item):
                 raise SystemExit(f"{item.nodeid} fails without any error planted")
-            took[item] = time.process_time() - began
+            self._took[item] = time.process_time() - began
         sys.settrace(None)
         for at in self._through:
-            self._through[at] = {item: took[item] for item in self._through[at]}
+            self._through[at] = {item: self._took[item] for item in self._through[at]}
         for file in readers(self.exchange):
             _functions(str(file))
         gc.freeze()
@@ -136,9 +137,7 @@ class Judge:
             through |= self._through.get((str(file), line), {})
         is_of_import = not error.function or any((str(file), line) in self._on_import for line in error.lines)
         if is_of_import:
-            for (name, _), items in self._through.items():
-                if name == str(file):
-                    through |= items
+            through = self._took
         return _is_found(file, tree, sorted(through, key=through.__getitem__), is_of_import=is_of_import)
 
 
@@ -217,10 +216,16 @@ def _exchange_values(file: Path, code: CodeType) -> None:
             old.clear()
             old.update(value)
         for user in list(sys.modules.values()):
-            if getattr(user, "__name__", "").startswith("shared.exchanges."):
+            if getattr(user, "__name__", "").startswith(("shared.exchanges.", "tests.exchanges.")):
                 for own, held in list(vars(user).items()):
                     if held is old and not isinstance(old, dict):
                         setattr(user, own, value)
+    package = name.split(".")[2]
+    anew = ModuleType(f"shared.exchanges.{package}")
+    anew.__package__ = anew.__name__
+    exec((ROOT / MODULES / package / "__init__.py").read_text(), anew.__dict__)
+    for field in anew.EXCHANGE.__dataclass_fields__:
+        object.__setattr__(load(package), field, getattr(anew.EXCHANGE, field))
 
 
 # ── One exchange, all exchanges ───────────────────────────────────────────────────────────────────────

@@ -123,6 +123,7 @@ def test_a_key_tells_its_powers_and_its_portfolio(told, report):
     found, asked = converse(COINBASE.check_key(ACCOUNT), {**told, "portfolio_uuid": "p-1", "portfolio_type": "DEFAULT"})
     assert (found.can_read, found.can_trade, found.can_withdraw) == tuple(Verdict(word) for word in report)
     assert found.uid == "p-1"
+    assert found.permissions == tuple(word for word in ("view", "trade", "transfer") if told.get(f"can_{word}"))
     assert any("portfolio" in remark for remark in found.remarks)
     assert [request.endpoint.path for request in asked] == ["/api/v3/brokerage/key_permissions"]
 
@@ -155,6 +156,13 @@ def test_wallets_are_read_to_the_last_page_and_none_is_dropped():
             ("vault", "BTC", "2", "2", "0"),
         )
     }
+
+
+def test_an_amount_that_an_account_leaves_out_is_none_of_it():
+    bare = {"uuid": "a", "currency": "ETH", "type": "ACCOUNT_TYPE_CRYPTO", "available_balance": {"value": "3"}}
+    wallets, _ = converse(COINBASE.balances(ACCOUNT), {"accounts": [bare], "has_next": False, "cursor": ""})
+    (balance,) = wallets.balances
+    assert (balance.total, balance.free, balance.used) == (Decimal(3), Decimal(3), Decimal(0))
 
 
 @pytest.mark.parametrize(("cursor", "error"), [("", ContractBroken), ("c-1", PageStuck)])

@@ -111,3 +111,9 @@ def test_amount_and_cost_change_places_where_the_size_is_in_quote():
     (trade,) = read(size="30", price="7", size_in_quote=True).trades
     assert trade.cost == 30
     assert str(trade.amount).startswith("4.2857142857142857")
+
+
+@pytest.mark.parametrize("market", ["BIT-28NOV26-CDE", "BTC-PERP-INTX"])
+def test_a_contract_is_no_spot_trade_though_no_list_knows_it(market):
+    heard = read(product_id=market)
+    assert (heard.trades, heard.unreadable) == ((), ())

@@ -113,3 +113,13 @@ def test_a_match_of_nobody_is_unreadable_and_one_with_oneself_is_left_to_history
         heard(taker_user_id=None, taker_profile_id=None)
     found = heard(maker_user_id="u-1")
     assert (found.trades, [due.feed.key for due in found.history_due]) == ((), ["spot:BTC-USD"])
+
+
+@pytest.mark.parametrize("raw", [{"id": "b-1", "currency": "BTC"}, "liquidity", None])
+def test_what_is_neither_a_list_nor_a_fill_holds_none(raw):
+    heard = heard_in("coinbaseexchange", {**FILL, "raw": raw})
+    assert (heard.trades, heard.unreadable) == ((), ())
+
+
+def test_the_last_match_before_a_subscription_is_read_as_any():
+    assert [shown(trade) for trade in heard(type="last_match").trades] == [shown(trade) for trade in heard().trades]

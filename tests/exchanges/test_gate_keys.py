@@ -1,5 +1,6 @@
 """Reports on keys of Gate: which one of a list is ours, what it may do, and what its account is."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -87,6 +88,32 @@ def test_a_key_that_only_reads_is_found_to_be_so():
 )
 def test_a_key_is_found_among_those_of_its_account(keys, expected):
     assert powers(report_of(main_keys=keys)) == expected
+
+
+@pytest.mark.parametrize(
+    "word", ["spot", "margin", "futures", "delivery", "options", "unified", "earn", "loan", "account"]
+)
+def test_a_right_to_write_that_is_known_is_one_to_trade_only(word):
+    assert powers(report_of(main_keys=[a_key(**({"spot": True} | {word: False}))])) == ("yes", "yes", "no")
+
+
+@pytest.mark.parametrize("word", ["wallet", "withdraw", "withdrawal", "withdrawals"])
+def test_a_right_to_withdraw_has_several_names(word):
+    assert powers(report_of(main_keys=[a_key(**{"spot": True, word: False})])) == ("yes", "no", "yes")
+
+
+def test_a_key_is_ours_when_all_that_both_tell_is_the_same():
+    other = {**a_key(spot=False), "currency_pairs": ["BTC_USDT"]}
+    assert powers(report_of(main_keys=[other, a_key()])) == ("yes", "no", "no")
+    silent = {name: value for name, value in a_key().items() if name not in {"state", "ip_whitelist"}}
+    assert powers(report_of(main_keys=[silent])) == ("yes", "no", "no")
+    bare = {"user_id": 1667201533}
+    assert powers(report_of(detail=bare, main_keys=[a_key()])) == ("yes", "no", "no")
+
+
+def test_a_key_that_is_shown_further_than_ours_is_known_is_ours():
+    assert powers(report_of(main_keys=[a_key("AAAABBBBCCCC...*****")])) == ("yes", "no", "no")
+    assert powers(report_of(main_keys=[a_key("BBBBAAAABBBB...*****")])) == ("unknown", "unknown", "unknown")
 
 
 def test_the_key_of_another_user_or_other_addresses_is_not_ours():
@@ -180,6 +207,27 @@ def test_the_wallets_of_a_unified_account_are_one(mode):
     wallets = wallets_of(mode)
     assert listed(wallets)[0] == ("unified", "GAMECOM", "2.0", "1.5", "0.5")
     assert {one.account_type.split(":")[0] for one in wallets.balances} == {"unified", "margin", "lending"}
+
+
+def test_only_the_futures_wallet_is_asked_for_by_what_settles_and_only_where_futures_are_wanted():
+    asked = []
+
+    def converse(**changes: Any) -> None:
+        asked.clear()
+        steps = GATE.balances(an_account(mode="classic", **changes))
+        with contextlib.suppress(StopIteration):
+            request = next(steps)
+            while True:
+                asked.append((request.endpoint.path.removeprefix("/api/v4/"), dict(request.params)))
+                told = WALLETS[request.endpoint.path]
+                request = steps.throw(told) if isinstance(told, TradeSyncError) else steps.send(Answer(told))
+
+    converse()
+    futures = ("futures/{settle}/accounts", {"settle": "usdt"})
+    assert [one for one in asked if one[1]] == [futures]
+    converse(products=(Product.SPOT,))
+    assert futures not in asked
+    assert ("spot/accounts", {}) in asked
 
 
 def test_a_wallet_that_the_key_may_not_see_is_missing():

@@ -268,3 +268,17 @@ def test_a_refusal_is_not_taken_for_an_empty_page():
 @pytest.mark.parametrize("response", [[], [{"currency": "BTC", "available": "1"}], {"total": "1", "user": 7}])
 def test_other_responses_hold_no_trade(response):
     assert GATE.read_rest(response, Markets([]), None) == Heard()
+
+
+def test_a_role_that_is_not_told_is_none_whatever_stands_beside_it():
+    name = next(one["id"] for one in FILLS if is_rest(one))
+    assert one_of(name, role=None, text="t-mine").taker_or_maker is None
+
+
+def test_a_fee_in_a_coin_of_the_market_has_the_name_that_the_market_gives_it():
+    one = sample(next(one["id"] for one in FILLS if is_rest(one) and "currency_pair" in one["raw"][0]))
+    row, pair = one["raw"][0], one["raw"][0]["currency_pair"]
+    one["raw"] = [{**row, "fee_currency": pair.split("_")[0], "fee": "0.5"}]
+    one["markets"] = [{**market, "base": "OTHER"} for market in one["markets"] if market["id"] == pair]
+    (trade,) = heard_in("gate", one).trades
+    assert trade.fees[0] == Fee(Decimal("0.5"), "OTHER")

@@ -12,9 +12,10 @@ from ccxt.pro import kraken as sockets
 
 from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Market, Markets
-from shared.domain.trades import Product
+from shared.domain.trades import Kind, Product
 from shared.exchanges import load
 from shared.exchanges.kit.wire import decode_json
+from shared.exchanges.kraken.names import coin, market_of_pair
 from tests.exchanges.messages import heard_in
 
 KRAKEN = load("kraken")
@@ -167,3 +168,111 @@ def test_a_position_is_margin_and_spot_is_not():
 def test_an_error_is_no_history():
     with pytest.raises(UnreadableRow, match="Invalid key"):
         KRAKEN.read_rest({"error": ["EAPI:Invalid key"]}, LISTED, None)
+
+
+def execution_row(**changes: Any) -> dict[str, Any]:
+    return {**decode_json(json.dumps(sample("stream-buy-taker")["raw"]["data"][0])), **changes}
+
+
+def heard(row: dict[str, Any]) -> Any:
+    return KRAKEN.read_stream({"channel": "executions", "data": [row]}, LISTED, None)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["pending_new", "new", "filled", "canceled", "expired", "amended", "restated", "iceberg_refill", "status"],
+)
+def test_what_else_happens_to_an_order_is_no_trade(word):
+    found = heard(execution_row(exec_type=word))
+    assert (found.trades, found.unreadable) == ((), ())
+
+
+@pytest.mark.parametrize(("told", "cost"), [("799.5", "799.5"), (None, "800.005")])
+def test_the_cost_is_what_is_told_and_price_times_amount_otherwise(told, cost):
+    for found in (KRAKEN.read_rest(history_row(cost=told), LISTED, None), heard(execution_row(cost=told))):
+        assert found.trades[0].cost == Decimal(cost)
+
+
+def test_a_row_of_history_that_tells_no_role_has_none():
+    row = {name: value for name, value in history_row().items() if name != "maker"}
+    assert KRAKEN.read_rest(row, LISTED, None).trades[0].taker_or_maker is None
+
+
+def test_a_margin_below_one_is_a_margin():
+    assert KRAKEN.read_rest(history_row(margin="0.5"), LISTED, None).trades[0].product is Product.MARGIN
+
+
+@pytest.mark.parametrize(
+    ("changes", "product"),
+    [
+        ({"margin": False}, Product.SPOT),
+        ({"margin": True}, Product.MARGIN),
+        ({"position_status": "opened"}, Product.MARGIN),
+    ],
+)
+def test_an_execution_is_of_margin_when_it_says_so_or_has_a_position(changes, product):
+    plain = {name: value for name, value in execution_row().items() if name not in {"margin", "position_status"}}
+    (trade,) = heard({**plain, **changes}).trades
+    assert (trade.product, trade.kind) == (product, Kind.TRADE)
+    assert heard({**plain, **changes, "liquidated": True}).trades[0].kind is Kind.LIQUIDATION
+
+
+OLDEST = ["ETC", "ETH", "LTC", "MLN", "XLM", "XMR", "XRP", "ZEC"]
+MONEY = ["AUD", "CAD", "EUR", "GBP", "JPY", "KRW", "USD"]
+
+
+# Docs, Get Asset Info (altname), read 2026-11; the names that the market list has are ccxt's.
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        *(
+            (f"X{name}", name)
+            for name in ["ETC", "ETH", "ICN", "LTC", "MLN", "NMC", "XLM", "XMR", "XRP", "XVN", "ZEC", "DAO"]
+        ),
+        *((f"Z{name}", name) for name in MONEY),
+        *({"XXBT": "BTC", "XBT": "BTC", "XXDG": "DOGE", "XDG": "DOGE", "LUNA": "LUNC", "LUNA2": "LUNA"}.items()),
+        *({"UST": "USTC", "REP": "REPV1", "REPV2": "REP", "XREP": "REP", "FEE": "KFEE", "SOL": "SOL"}.items()),
+    ],
+)
+def test_a_coin_has_one_name_however_it_is_written(theirs, ours):
+    assert coin(theirs) == ours
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        *[
+            "AUD",
+            "CAD",
+            "EUR",
+            "GBP",
+            "JPY",
+            "KRW",
+            "USD",
+            "CHF",
+            "AED",
+            "USDT",
+            "USDC",
+            "DAI",
+            "PYUSD",
+            "RLUSD",
+            "ETH",
+            "DOT",
+            "SOL",
+        ],
+    ],
+)
+def test_a_pair_that_is_gone_is_taken_apart_at_any_quote(quote):
+    market = market_of_pair(Markets([]), f"FOO{quote}")
+    assert market == Market(id=f"FOO{quote}", symbol=f"FOO/{quote}", type="spot", base="FOO", quote=quote, active=False)
+
+
+def test_only_the_oldest_coins_and_tethers_have_quotes_with_a_letter_before():
+    assert market_of_pair(Markets([]), "USDTZUSD").symbol == "USDT/USD"
+    assert market_of_pair(Markets([]), "XREPZUSD").symbol == "REP/USD"
+    assert market_of_pair(Markets([]), "FOOZUSD").symbol == "FOOZ/USD"
+
+
+def test_a_listed_pair_is_what_the_list_says():
+    listed = Market("ODDUSD", "EVEN/USD", "spot", "EVEN", "USD")
+    assert market_of_pair(Markets([listed]), "ODDUSD") is listed

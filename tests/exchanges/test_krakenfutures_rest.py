@@ -175,6 +175,7 @@ def checked(general: str, transfer: str, fills: Any = (), uids: Any = ()) -> tup
 )
 def test_what_a_key_may_do_is_read_from_its_two_areas(general, transfer, powers):
     report, _ = checked(general, transfer)
+    assert report.permissions == (f"general:{general}", f"transfer:{transfer}")
     assert (report.can_read, report.can_trade, report.can_withdraw) == powers
     assert (report.uid, report.addresses) == ("me", ("203.0.113.0/24",))
 
@@ -191,8 +192,10 @@ def test_what_a_key_may_do_is_read_from_its_two_areas(general, transfer, powers)
     ],
 )
 def test_whether_history_names_trades_as_fills_are_named_is_asked(fills, uids, details):
-    report, _ = checked("READ_ONLY", "NO_ACCESS", fills, uids)
+    report, asked = checked("READ_ONLY", "NO_ACCESS", fills, uids)
     assert report.details == details
+    for request in asked[2:]:
+        assert request.params == {"sort": "desc", "count": 100}  # as many as the list of last fills holds
 
 
 def test_nothing_more_is_asked_with_a_key_that_may_not_read():
