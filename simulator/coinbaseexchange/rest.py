@@ -8,6 +8,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from heapq import merge
 from itertools import islice
 from typing import Any
 
@@ -145,10 +146,21 @@ def ledger(call: Call) -> Any:
 
 
 def _ledger(call: Call, coin: str) -> Iterator[dict[str, Any]]:
+    """By falling id, which rises with time."""
     before, after = _whole(call, "before", -1), _whole(call, "after", EVER)
     until = _moment(call, "end_date", EVER)
     is_dated = call.params.get("start_date") or call.params.get("end_date")
     since = _moment(call, "start_date", 0 if is_dated else (call.now_ms - DAY_MS) * rows.MICROS)
+    found = merge(
+        _of_fills(call, coin, since, until, after),
+        _of_money(call.account, coin, since, until),
+        key=lambda row: int(row["id"]),
+        reverse=True,
+    )
+    return (row for row in found if before < int(row["id"]) < after)
+
+
+def _of_fills(call: Call, coin: str, since: int, until: int, after: int) -> Iterator[dict[str, Any]]:
     everything = call.account.all_fills()
     # Rows' ids rise with the sequence of their fills.
     newest = bisect_right(
@@ -160,22 +172,17 @@ def _ledger(call: Call, coin: str) -> Iterator[dict[str, Any]]:
         if rows.moment(fill) < since:
             return
         if coin in {fill.market.base, fill.market.quote} and fill.visible_ms <= call.now_ms:
-            for row in rows.ledger_rows(fill, coin):
-                if before < int(row["id"]) < after:
-                    yield row
-    yield from _deposits(call.account, coin, since, until, before, after)
+            yield from rows.ledger_rows(fill, coin)
 
 
-def _deposits(owner: Account, coin: str, since: int, until: int, before: int, after: int) -> Iterator[dict[str, Any]]:
-    """The first deposits, older than any trade."""
-    for number, (when, wallet, asset, amount) in reversed(list(enumerate(owner.deposits, 1))):
-        is_wanted = before < number < after and since <= when * rows.MICROS < until
-        if is_wanted and when == owner.created_ms and (wallet, asset) == (WALLET, coin):
-            yield {
-                "id": str(number),
-                "amount": plain(amount),
-                "created_at": rows.written(when * rows.MICROS),
-                "balance": plain(amount),
-                "type": "transfer",
-                "details": {"transfer_id": str(number), "transfer_type": "deposit"},
-            }
+def _of_money(owner: Account, coin: str, since: int, until: int) -> list[dict[str, Any]]:
+    """What was paid in or out: each after the last fill before it, and the first of all before any."""
+    everything, found, last, after_it = owner.all_fills(), [], -1, 0
+    for when, wallet, asset, amount in sorted(owner.deposits, key=lambda row: row[0]):
+        place = bisect_left(everything, when, key=lambda fill: fill.timestamp_ms)
+        sequence = everything[place - 1].sequence if place else 0
+        last, after_it = sequence, after_it + 1 if sequence == last else 0
+        number = rows.FIRST_LEDGER_ROW * bool(place) + sequence * rows.ROWS_OF_A_FILL + 2 + after_it
+        if (wallet, asset) == (WALLET, coin) and since <= when * rows.MICROS < until:
+            found.append(rows.money_row(number, when, amount))
+    return found[::-1]

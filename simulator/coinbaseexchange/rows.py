@@ -12,7 +12,8 @@ from simulator.truth import ZERO, Account, Fill, Market, Order, plain
 
 MICROS = 1_000
 FIRST_LEDGER_ROW = 1_000_000
-ROWS_OF_A_FILL = 4
+ROWS_OF_A_FILL = 64
+"""A fill has two at most; what was paid in or out after it, and before the next, takes the others."""
 FIRST_SEQUENCE = 5_641_000_000
 OPPOSITE = {"buy": "sell", "sell": "buy"}
 MAKER_RATE, TAKER_RATE = Decimal("0.004"), Decimal("0.006")
@@ -89,6 +90,19 @@ def ledger_rows(fill: Fill, coin: str) -> Iterator[dict[str, Any]]:
     gained = (coin == fill.market.base) == (fill.side == "buy")
     amount = fill.amount if coin == fill.market.base else fill.cost
     yield {"id": str(first), "amount": plain(amount if gained else -amount), "type": "match", **shared}
+
+
+def money_row(number: int, moment_ms: int, amount: Decimal) -> dict[str, Any]:
+    """What was paid in (negative: out)."""
+    kind = "deposit" if amount > 0 else "withdraw"
+    return {
+        "id": str(number),
+        "amount": plain(amount),
+        "created_at": written(moment_ms * MICROS),
+        "balance": "0",
+        "type": "transfer",
+        "details": {"transfer_id": str(number), "transfer_type": kind},
+    }
 
 
 def match(account: Account, fill: Fill, sequence: int) -> dict[str, Any]:

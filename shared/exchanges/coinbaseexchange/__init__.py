@@ -9,6 +9,7 @@ from functools import partial
 from shared.domain.trades import Product
 from shared.exchanges.coinbaseexchange.account import FIELDS, balances, check_key
 from shared.exchanges.coinbaseexchange.history import HISTORY
+from shared.exchanges.coinbaseexchange.movements import movements
 from shared.exchanges.coinbaseexchange.rest import (
     CLOCK,
     ENDPOINTS,
@@ -49,6 +50,7 @@ EXCHANGE = Exchange(
     check_key=check_key,
     balances=balances,
     spot_wallets=lambda _: frozenset({"spot"}),
+    movements=movements,
     history=HISTORY,
     streams=(STREAM,),
     ticker_streams=(TICKERS,),

@@ -26,7 +26,7 @@ _REMARKS = (
 def check_key(account: Account) -> Steps[KeyReport]:
     """A key that may list its accounts can read; nothing tells what else it may do, and it is not tried out."""
     del account
-    rows = yield from _accounts()
+    rows = yield from accounts_of_profile()
     return KeyReport(
         can_read=Verdict.YES,
         can_trade=Verdict.UNKNOWN,
@@ -39,7 +39,7 @@ def check_key(account: Account) -> Steps[KeyReport]:
 def balances(account: Account) -> Steps[Wallets]:
     """All accounts of the profile, one for each currency."""
     del account
-    rows = yield from _accounts()
+    rows = yield from accounts_of_profile()
     return Wallets(
         balances=tuple(
             Balance(
@@ -54,7 +54,8 @@ def balances(account: Account) -> Steps[Wallets]:
     )
 
 
-def _accounts() -> Steps[list[Row]]:
+def accounts_of_profile() -> Steps[list[Row]]:
+    """The rows of all accounts, one for each currency."""
     answer = yield Request(ACCOUNTS)
     rows: list[Any] = rows_of(answer.data, "the list of accounts")
     return [row_of(row, "the account") for row in rows]

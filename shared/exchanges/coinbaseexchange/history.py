@@ -21,7 +21,7 @@ from shared.exchanges.kit.fields import decimal, row_of, rows_of, text
 from shared.exchanges.kit.paging import DAY_MS, after_token
 
 _FIRST_MS = 1_420_070_400_000  # 2015-01-01: the exchange opened in that month
-_PAGE = 1_000
+PAGE = 1_000
 _LEDGER_DAYS = 3
 # Ledgers only hint at markets: of an account so busy that these do not hold its days, the other markets are swept.
 _MOST_LEDGER_PAGES = 20
@@ -48,15 +48,15 @@ def slice_of(feed: Feed, gap: Window, memory: Mapping[str, Any], account: Accoun
 def ask(feed: Feed, slice_: Slice, cursor: Any, account: Account) -> Request:
     """One page of one market: the exchange answers nothing about all of them."""
     del account
-    params = {"product_id": feed.market_id, "limit": _PAGE, **_dates(slice_.window)}
+    params = {"product_id": feed.market_id, "limit": PAGE, **_dates(slice_.window)}
     return Request(FILLS, params | ({"after": cursor} if cursor else {}))
 
 
 def _dates(window: Window) -> dict[str, str]:
-    return {"start_date": _written(window.since - DAY_MS), "end_date": _written(window.until + DAY_MS)}
+    return {"start_date": written(window.since - DAY_MS), "end_date": written(window.until + DAY_MS)}
 
 
-def _written(moment: int) -> str:
+def written(moment: int) -> str:
     """RFC 3339 in seconds."""
     return f"{datetime.fromtimestamp(moment // 1_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
@@ -74,12 +74,13 @@ def read(feed: Feed, slice_: Slice, cursor: Any, answer: Answer, account: Accoun
     return Page(
         trades=trades,
         unreadable=unreadable,
-        next=None if is_end else _older(answer, cursor),
+        next=None if is_end else older(answer, cursor),
         proven=slice_.window if is_end else None,
     )
 
 
-def _older(answer: Answer, cursor: Any) -> str:
+def older(answer: Answer, cursor: Any) -> str:
+    """The cursor of older rows. Raises `ContractBroken` where there is none, `PageStuck` where it stands still."""
     following = after_token(answer.headers.get("cb-after"), cursor)
     if following is None:
         raise ContractBroken("The exchange gives a page of rows without a cursor to older ones.")
@@ -119,13 +120,13 @@ def _traded_in_ledger(account_id: str, days: Window) -> Steps[set[str]]:
     traded: set[str] = set()
     cursor = None
     for _ in range(_MOST_LEDGER_PAGES):
-        params = {"id": account_id, "limit": _PAGE, **_dates(days)}
+        params = {"id": account_id, "limit": PAGE, **_dates(days)}
         answer = yield Request(LEDGER, params | ({"after": cursor} if cursor else {}))
         rows = rows_of(answer.data, "the ledger")
         if not rows:
             break
         traded |= set(_products_in(rows))
-        cursor = _older(answer, cursor)
+        cursor = older(answer, cursor)
     return traded
 
 
