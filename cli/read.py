@@ -4,6 +4,7 @@ Bytes come in as the exchange sends them; out goes one JSON object a line, decim
 """
 
 import sys
+from codecs import BOM_UTF8
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NoReturn
@@ -49,6 +50,7 @@ def read(exchange: str, source: str, named: str | None, markets_file: Path | Non
     except TradeSyncError as error:
         raise click.UsageError(str(error)) from None
     message = sys.stdin.buffer.read() if sys.stdin else b""  # a caller may have closed it
+    message = message.removeprefix(BOM_UTF8)  # editors and shells put it there, no exchange does
     if not message.strip():
         _fail("Standard input is empty; one raw message or response is expected there.")
     try:
@@ -60,9 +62,18 @@ def read(exchange: str, source: str, named: str | None, markets_file: Path | Non
         _fail(f"It cannot be read: {error}{_hint(markets_file)}")
     except Exception as error:  # noqa: BLE001 — the end of a command: a reader's own fault is said in one line too
         _fail(f"It cannot be read: the reader of {found.title} fails ({type(error).__name__}).")
+    strange = next((trade.product for trade in heard.trades if product and not _is_of(trade.product, product)), None)
+    if strange is not None:
+        _fail(f"It cannot be read as {named}: it holds a trade of {strange}.")
     _print(heard)
     if heard.unreadable:
         _fail("\n".join(f"It cannot be read: {row.reason}{_hint(markets_file)}" for row in heard.unreadable))
+
+
+def _is_of(found: Product, asked: Product) -> bool:
+    """Whether a trade is of the product that was named. Margin trades happen on spot markets: messages may not tell."""
+    spot = {Product.SPOT, Product.MARGIN}
+    return found is asked or {found, asked} <= spot
 
 
 def _print(heard: Heard) -> None:
@@ -120,7 +131,7 @@ def _product(exchange: Exchange, named: str | None) -> Product | None:
 def _markets(file: Path) -> Markets:
     """The market list of a file. Raises `BadInput` that names what is wrong with it."""
     try:
-        rows = decode_json(file.read_bytes())
+        rows = decode_json(file.read_bytes().removeprefix(BOM_UTF8))
     except OSError as error:
         raise BadInput(f"The market list {str(file)!r} cannot be opened: {error.strerror}.") from None
     except TradeSyncError as error:

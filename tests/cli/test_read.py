@@ -112,6 +112,28 @@ def test_a_named_product_decides(run):
     assert run(BUY["raw"], "--product", "linear").exit_code == 1
 
 
+def test_a_trade_of_another_product_than_the_named_one_is_not_printed(run):
+    name, sample = SAMPLES["htx-spot-stream-maker"]
+    result = run(sample["raw"], "--product", "linear", exchange=name, markets=sample["markets"])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "a trade of spot" in result.stderr
+    assert run(sample["raw"], "--product", "spot", exchange=name, markets=sample["markets"]).exit_code == 0
+
+
+def test_a_byte_order_mark_before_message_and_list_is_passed_over(run):
+    plain = run(BUY["raw"])
+    marked = run(b"\xef\xbb\xbf" + json.dumps(BUY["raw"]).encode(), markets="\ufeff" + json.dumps(BUY["markets"]))
+    assert (marked.exit_code, marked.stdout) == (0, plain.stdout)
+
+
+def test_letters_that_are_none_and_a_second_message_are_refused(run):
+    message = json.dumps(BUY["raw"]).encode()
+    for broken in (message.replace(b"BTCUSDT", b"\xff\xfe"), message + b"\n" + message):
+        result = run(broken)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "not JSON" in result.stderr
+
+
 @pytest.mark.parametrize(
     "message", [b"", b"  \n", b"{", b"\xff\xfe\x00", b'"text"', b"5", b"null", b"[" * 100_000, b"[1, 2]"]
 )

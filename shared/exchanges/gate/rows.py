@@ -106,7 +106,10 @@ def _contract_trade(row: Row, markets: Markets, is_final: bool) -> Trade:
 
 
 def _contract(markets: Markets, market_id: str) -> Market:
-    return markets.find(Product.LINEAR, market_id) or markets.get(Product.INVERSE, market_id)
+    market = markets.find(Product.LINEAR, market_id) or markets.find(Product.INVERSE, market_id)
+    if market is None:
+        raise UnreadableRow(f"the market {market_id!r} (a contract) is not in the market list")
+    return market
 
 
 def _amounts(market: Market, price: Decimal, contracts: Decimal) -> tuple[Decimal, Decimal]:

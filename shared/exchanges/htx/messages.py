@@ -52,27 +52,28 @@ def decode(frame: Frame) -> Any:
 def read_stream(message: Any, markets: Markets, product: Product | None) -> Heard:
     """The trades of one frame of any private socket. Everything else holds none.
 
-    A push is known by its channel: not every one says that it is a push.
+    A push is known by its channel: not every one says that it is a push. Its shape tells the product.
     """
+    del product
     frame = row_of(message, "the message")
     if frame.get("op") == "notify":
-        return _contract_news(frame, markets, product)
+        return _contract_news(frame, markets)
     channel = str(frame.get("ch", ""))
     reads = {CLEARING: trade_from_clearing, _SPOT_ORDERS: trade_from_order}
     read = next((read for name, read in reads.items() if channel.startswith(name)), None)
     if read is None or frame.get("action") == "sub":
         return Heard()
-    return _heard([frame.get("data")], partial(read, markets=markets), product, Product.SPOT)
+    return _heard([frame.get("data")], partial(read, markets=markets))
 
 
-def _contract_news(frame: Row, markets: Markets, product: Product | None) -> Heard:
+def _contract_news(frame: Row, markets: Markets) -> Heard:
     topic = str(frame.get("topic", "")).partition(".")[0]
     if topic == EXECUTIONS:
         rows = _placed(frame.get("data"), frame, ("contract_code",))
-        return _heard(rows, partial(trade_from_execution, markets=markets), product, Product.LINEAR)
+        return _heard(rows, partial(trade_from_execution, markets=markets))
     if topic in (*OLD_ORDERS, *_OLD_MATCHES) and frame.get("trade"):
         rows = _placed(frame["trade"], frame, _OF_THE_ORDER)
-        return _heard(rows, partial(trade_from_old_match, markets=markets), product, Product.LINEAR)
+        return _heard(rows, partial(trade_from_old_match, markets=markets))
     return Heard()
 
 
@@ -84,6 +85,7 @@ def _placed(rows: Any, frame: Row, names: tuple[str, ...]) -> list[Any]:
 
 def read_rest(response: Any, markets: Markets, product: Product | None) -> Heard:
     """The trades of one response of history: the envelope, its list, or one row."""
+    del product
     if isinstance(response, list):
         rows = response
     else:
@@ -96,7 +98,7 @@ def read_rest(response: Any, markets: Markets, product: Product | None) -> Heard
             data = _placed(data["trades"], data, _OF_THE_ORDER)
         rows = data if isinstance(data, list) else [data]
     fills = [row for row in rows if not isinstance(row, Mapping) or _is_fill(row)]
-    return _heard(fills, partial(_trade, markets=markets), product, None)
+    return _heard(fills, partial(_trade, markets=markets))
 
 
 def _is_fill(row: Row) -> bool:
@@ -117,8 +119,6 @@ def _trade(row: Row, *, markets: Markets) -> Trade | None:
     return (trade_from_old_match if is_old else trade_from_execution)(row, markets)
 
 
-def _heard(rows: list[Any], read: Callable[[Row], Trade | None], product: Product | None, own: Product | None) -> Heard:
-    if product is not None and own is not None and product is not own:
-        return Heard()
+def _heard(rows: list[Any], read: Callable[[Row], Trade | None]) -> Heard:
     trades, unreadable = read_each(rows, read, "the execution")
     return Heard(trades=trades, unreadable=unreadable)
