@@ -126,6 +126,11 @@ class Supervisor:
         """The processes that run right now, by name."""
         return {child.name: child.process.pid for child in self._children if child.process.poll() is None}
 
+    def exit_codes(self) -> dict[str, int]:
+        """How each process that does not run right now ended, by name; below 0: minus the signal that ended it."""
+        ended = ((child.name, child.process.poll()) for child in self._children)
+        return {name: code for name, code in ended if code is not None}
+
     def stop(self) -> None:
         """Stop all, the last started first, within 22 s altogether; what is left then is killed with its children."""
         until = time.monotonic() + STOP_WITHIN

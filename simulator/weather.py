@@ -30,7 +30,8 @@ STORM = (
 
 MEANING = {
     "drop": "sockets break without a word; with `seconds` again every `every` (2) seconds",
-    "stall": "sockets stay open and nothing is said on them, not even pongs; what happens meanwhile is lost there",
+    "stall": "sockets stay open and nothing is said on them, not even pongs; what happens meanwhile is lost there; "
+    "with `only_open` sockets opened afterwards are well",
     "late": "REST shows a new trade only `delay` (3) seconds after the socket",
     "twice": "events are sent again, at once or later (`chance` 0.3)",
     "out_of_order": "events change places with the next one (`chance` 0.3)",
@@ -109,7 +110,7 @@ class Weather:
                 spell.count += 1
                 if spell.count % max(1, int(spell.option("every", 2))) == 0:
                     self._drop(spell)
-            elif spell.name == "stall":
+            elif spell.name == "stall" and not spell.options.get("only_open"):
                 self._stall(spell, stalled=True)
 
     def find(self, name: str, uid: str | None = None) -> Spell | None:

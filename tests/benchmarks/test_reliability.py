@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from benchmarks import __main__ as bench
-from benchmarks.reliability import page
+from benchmarks.reliability import malformed, page, stalls
 from benchmarks.reliability.asked import PARTS, Asked, asked
 from benchmarks.reliability.page import Row, keep, percentile, told, verdict
 from benchmarks.reliability.storms import row, what_failed
+from shared import exchanges
+from tests import fuzz
 
 CALM: dict[str, Any] = {
     "equal": True,
@@ -140,3 +142,36 @@ def test_an_option_that_cannot_be_is_answered_with_a_sentence_and_2(
 def test_parts_come_in_their_own_order_however_they_are_named() -> None:
     assert asked(["--only", "redis, kills,redis"]).parts == ("kills", "redis")
     assert asked([]).parts == tuple(PARTS)
+
+
+def test_what_the_fuzzer_says_is_read_and_too_little_of_it_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    assert fuzz.main(["--count", "20"]) == 0
+    made = malformed.row(asked(["--malformed", "20"]), 0, capsys.readouterr().out, "")
+    assert made.verdict == "too few"
+    assert made.many.startswith("tried 20, ")
+    much = malformed.row(asked([]), 0, "tried 1,000,000, refused 7", "")
+    assert (much.verdict, much.many) == ("met", "tried 1,000,000, refused 7")
+
+
+def test_what_came_through_the_readers_is_missed_and_told() -> None:
+    made = malformed.row(asked([]), 1, "", "Traceback\n  …\nWrongRow: no whole trade")
+    assert made.verdict == "missed"
+    assert made.failures == ("seed 1: WrongRow: no whole trade",)
+
+
+@pytest.mark.parametrize("name", exchanges.names())
+def test_each_exchange_has_a_rule_after_which_silence_is_noticed(name: str) -> None:
+    assert 5 <= stalls.heartbeat_rule(name) <= 45
+
+
+def test_a_stall_that_was_noticed_late_or_cost_a_trade_is_missed() -> None:
+    name = exchanges.names()[0]
+
+    def verdict_of(noticed: list[float], stored: list[float], lost: list[str]) -> str:
+        return stalls._row(asked([]), name, noticed, stored, lost).verdict
+
+    assert verdict_of([20.0] * 4, [25.0] * 4, []) == "met"
+    assert verdict_of([20.0, 50.0, 20.0], [25.0] * 3, []) == "missed"
+    assert verdict_of([20.0] * 4, [25.0, 61.0, 2.0, 2.0], []) == "missed"
+    assert verdict_of([20.0] * 4, [25.0] * 4, [f"{name}-1: … is missing"]) == "missed"
+    assert verdict_of([20.0], [25.0], []) == "too few"

@@ -268,6 +268,11 @@ def test_a_quiet_conversation_speaks_or_ends_and_never_spins(exchange, stream, a
     assert protocol.deadline < NEVER
 
 
+@pytest.mark.parametrize(("exchange", "stream", "account"), [case for case in CONVERSATIONS if case.values[2]])
+def test_who_says_nothing_is_given_up_early_enough_for_a_trade_to_be_stored_within_a_minute(exchange, stream, account):
+    assert 5_000 <= opened(exchange, stream, account).patience_ms <= 45_000
+
+
 @pytest.mark.parametrize(("exchange", "stream", "account"), CONVERSATIONS)
 @given(data=st.data())
 def test_arbitrary_frames_raise_nothing(exchange, stream, account, data):

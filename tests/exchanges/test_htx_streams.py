@@ -200,7 +200,7 @@ def test_a_fill_without_its_fee_is_told_and_its_contract_is_read():
 @pytest.mark.parametrize("start", [live_spot, live_linear])
 def test_silence_is_death(start):
     protocol = start()
-    assert protocol.deadline <= NOW + 60_000
+    assert protocol.deadline <= NOW + 45_000
     (event,) = protocol.tick(protocol.deadline)
     assert isinstance(event, Broken)
 

@@ -107,6 +107,16 @@ async def test_stall_keeps_the_socket_and_says_nothing_not_even_pongs(simulator:
         assert await fills(socket, 0.5) == [], "what happened meanwhile is lost here"
 
 
+async def test_a_stall_of_open_sockets_leaves_those_opened_afterwards_alone(simulator: SimulatorProcess) -> None:
+    async with connect(simulator.instead_of("binance", WS_API)) as silent:
+        await steer(simulator.weather, "stall", only_open=True)
+        async with connect(simulator.instead_of("binance", WS_API)) as socket:
+            for _second in range(4):  # weather is renewed about once a second
+                await within(5, await socket.ping())
+                with pytest.raises(TimeoutError):
+                    await within(0.8, await silent.ping())
+
+
 async def test_half_a_frame_breaks_the_connection(simulator: SimulatorProcess) -> None:
     async with connect(simulator.instead_of("binance", WS_API)) as socket:
         account = await listening(simulator, socket)

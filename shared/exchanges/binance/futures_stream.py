@@ -73,6 +73,11 @@ class FuturesStream:
             return 0
         return self._heartbeat.deadline
 
+    @property
+    def patience_ms(self) -> int:
+        """After so long without a sign of life the socket is given up."""
+        return PROBE_EVERY_MS + PROBE_PATIENCE_MS
+
     def join(self, account: Account, credentials: Credentials, ticket: Ticket, now: int) -> None:
         """The one account whose listen key the address carries."""
         del credentials, ticket, now

@@ -72,6 +72,11 @@ class SpotStream:
         acks = [m.asked_ms + ACK_PATIENCE_MS for m in self._members.values() if m.asked_ms is not None]
         return min([self._heartbeat.deadline, *acks], default=NEVER)
 
+    @property
+    def patience_ms(self) -> int:
+        """After so long without a sign of life the socket is given up."""
+        return PROBE_EVERY_MS + PROBE_PATIENCE_MS
+
     def join(self, account: Account, credentials: Credentials, ticket: Ticket, now: int) -> None:
         """Add an account; it is subscribed as soon as the socket is open. No ticket is needed."""
         del ticket

@@ -29,7 +29,7 @@ _SPOT_PATH = "/ws/v2"
 _V5_PATH = "/ws/v5/notification"
 _OLD_PATH = "/linear-swap-notification"
 
-_SPOT_MANNERS = Manners(silence_ms=60_000, messages=(40, 1_000))  # it pings every 20 s
+_SPOT_MANNERS = Manners(silence_ms=45_000, messages=(40, 1_000))  # it pings every 20 s: two are missing
 _CONTRACT_MANNERS = Manners(silence_ms=25_000, messages=(40, 1_000))  # every 5 s
 
 # Ten spot sockets may be open for a key; connecting faster than this never fills them by mistake.

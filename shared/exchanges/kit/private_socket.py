@@ -56,6 +56,11 @@ class PrivateSocket:
             return 0
         return min(self._line.deadline, self._completion.deadline)
 
+    @property
+    def patience_ms(self) -> int:
+        """After so long without a sign of life the socket is given up."""
+        return self._talk.manners.patience_ms
+
     def join(self, account: Account, credentials: Credentials, ticket: Ticket, now: int) -> None:
         """The one account of this socket. Raises `ValueError` for a second one."""
         if self._turn is not None:

@@ -110,6 +110,12 @@ class Manners:
     answer_ms: int = 10_000
     messages: tuple[int, int] = (0, 1_000)
 
+    @property
+    def patience_ms(self) -> int:
+        """After so long without a sign of life the socket is given up, at the latest."""
+        spans = [] if self.ping is None else [self.ping_ms + self.pong_ms]
+        return min(spans if self.silence_ms is None else [*spans, self.silence_ms])
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateTalk:
