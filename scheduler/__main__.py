@@ -109,7 +109,12 @@ def _desk(settings: Settings) -> Desk:
             sweep=settings.sweep_every,
             key_check=settings.key_check_every,
         ),
-        keep=Keep(sessions=settings.keep_sessions, events=settings.keep_events, quarantine=settings.keep_quarantine),
+        keep=Keep(
+            sessions=settings.keep_sessions,
+            events=settings.keep_events,
+            quarantine=settings.keep_quarantine,
+            evidence=settings.keep_evidence,
+        ),
         pack_after=settings.pack_raw_after,
         depth_limit=settings.queue_depth_limit,
     )

@@ -114,6 +114,10 @@ class Settings(BaseSettings):
     pack_raw_after: Span = Field(
         default=timedelta(days=1), description="How long a proven trade's raw message stays unpacked beside it."
     )
+    keep_evidence: Span = Field(
+        default=timedelta(days=90),
+        description="How long each day's evidence is a line of its own; then those of one stretch become one.",
+    )
     keep_quarantine: Span = Field(
         default=timedelta(days=365),
         description="How long resolved quarantine is kept; unresolved is kept for good.",

@@ -1,6 +1,7 @@
 """What stands behind the coverage: which requests proved which window, how many, with how many rows, and when."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -100,3 +101,37 @@ def proofs(db: Db, connection_id: UUID, *, feed: str | None = None) -> list[Proo
         )
         for row in rows
     ]
+
+
+_FOLD = """
+    WITH feeds AS (
+        SELECT connection_id, feed FROM evidence WHERE last_at < now() - %(keep)s::interval
+        GROUP BY connection_id, feed
+        HAVING count(*) - (SELECT count(*) FROM unnest(range_agg(proven))) >= %(worth)s LIMIT %(batch)s
+    ), old AS (
+        DELETE FROM evidence e USING feeds f
+        WHERE e.connection_id = f.connection_id AND e.feed = f.feed AND e.last_at < now() - %(keep)s::interval
+        RETURNING e.*
+    ), stretches AS (
+        SELECT connection_id, feed, unnest(range_agg(proven)) AS proven FROM old GROUP BY connection_id, feed
+    ), folded AS (
+        INSERT INTO evidence (connection_id, feed, proven, request, requests, rows, sync_type, first_at, last_at)
+        SELECT s.connection_id, s.feed, s.proven, (array_agg(o.request ORDER BY o.last_at DESC, o.id DESC))[1],
+               sum(o.requests), sum(o.rows), (array_agg(o.sync_type ORDER BY o.last_at DESC, o.id DESC))[1],
+               min(o.first_at), max(o.last_at)
+        FROM stretches s JOIN old o ON o.connection_id = s.connection_id AND o.feed = s.feed AND o.proven <@ s.proven
+        GROUP BY s.connection_id, s.feed, s.proven
+        RETURNING id
+    )
+    SELECT (SELECT count(*) FROM old) - (SELECT count(*) FROM folded)
+"""
+
+
+def fold_evidence(db: Db, keep: timedelta, *, batch: int = 200, worth: int = 30) -> int:
+    """Make lines older than `keep` one where their windows meet: nothing proven is left without evidence.
+
+    The line tells the last of the requests and how many there were in all. A feed is folded when `worth` lines or
+    more go by it, `batch` feeds at a time. Gives how many lines went.
+    """
+    row = db.execute(_FOLD, {"keep": keep, "worth": worth, "batch": batch}).fetchone()
+    return int(row[0]) if row is not None else 0

@@ -4,16 +4,21 @@ from datetime import timedelta
 
 from msgspec import Struct
 
+from shared.storage.evidence import fold_evidence
 from shared.storage.values import Db
 
 
 class Keep(Struct, frozen=True, kw_only=True):
-    """How long ended things are kept. Trades, coverage, balances, instruments and the audit log stay for good."""
+    """How long ended things are kept. Trades, coverage, balances, instruments and the audit log stay for good.
+
+    Evidence is told line by line for so long, then line by stretch.
+    """
 
     sessions: timedelta = timedelta(days=90)
     events: timedelta = timedelta(days=30)
     quarantine: timedelta = timedelta(days=365)
     done_jobs: timedelta = timedelta(hours=1)
+    evidence: timedelta = timedelta(days=90)
 
 
 _PRUNES = {
@@ -60,4 +65,5 @@ def prune(db: Db, keep: Keep, *, batch: int = 5_000, batches: int = 20) -> dict[
             gone[name] = gone.get(name, 0) + count
             if count < batch:
                 break
+    gone["evidence"] = fold_evidence(db, keep.evidence)
     return gone

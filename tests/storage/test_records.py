@@ -252,6 +252,7 @@ def test_what_is_old_goes_and_what_is_young_running_or_unresolved_stays(db):
         "processes": 0,
         "tokens": 1,
         "bans": 1,
+        "evidence": 0,
     } == gone
     assert {running, young} == {line.id for line in status.latest_sessions(db)}
     assert ["young"] == [event.name for event in events.latest(db)]
