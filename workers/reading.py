@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from shared.domain.connections import Account, Credentials
-from shared.domain.errors import ContractBroken, LeaseLost, PageStuck
+from shared.domain.errors import ContractBroken, LeaseLost, MarketGone, PageStuck
 from shared.domain.markets import Markets
 from shared.domain.windows import Coverage, Window
 from shared.events.kinds import HistoryMoved, TradesRecorded
@@ -126,7 +126,18 @@ def read_piece(run: Run, record: FeedRecord, piece: Piece, *, proven_until: int)
     """Read one slice of a piece, or go on with the unfinished one; give the feed as it stands then.
 
     It stops between pages when the job's time is over: what it read is stored, the cursor too.
+    A market that is gone ends the feed of that market only. Where the feed is of all markets, and nothing else would
+    find out what is traded, it is `ContractBroken`: the feed stays, and somebody hears of it.
     """
+    try:
+        return _read_pages(run, record, piece, proven_until)
+    except MarketGone as gone:
+        if record.feed.market_id or run.exchange.history.discover is not None:
+            raise
+        raise ContractBroken(f"{gone.sentence} All markets were asked for.") from None
+
+
+def _read_pages(run: Run, record: FeedRecord, piece: Piece, proven_until: int) -> FeedRecord:
     feed = record.feed
     slice_, cursor = _begin(run, record, piece)
     seen: set[bytes] = set()

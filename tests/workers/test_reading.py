@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.domain.connections import SyncStatus
-from shared.domain.errors import ExchangeUnavailable, RateLimited
+from shared.domain.errors import ExchangeUnavailable, MarketGone, RateLimited
 from shared.domain.trades import Product, Source
 from shared.domain.windows import Window
 from shared.exchanges.kit.contract import Feed, Request
@@ -91,6 +91,26 @@ def test_a_market_that_is_gone_is_closed_and_its_coverage_stays(invented: Bench,
     assert gone is not None
     assert gone.is_closed
     assert connections.get_connection(invented.db, connection_id).sync_status is SyncStatus.LIVE
+
+
+@pytest.mark.parametrize("request_of", [SyncHistory, CatchUp])
+def test_a_feed_of_all_markets_is_never_closed_because_one_is_gone(
+    invented: Bench, world: InventedWorld, request_of: Callable[..., Any]
+) -> None:
+    connection_id = an_invented_connection(invented)
+    feeds.ensure_feeds(invented.db, connection_id, [(Feed(Product.SPOT), NOW - REACH)])
+
+    def is_gone(_: Request) -> None:
+        raise MarketGone
+
+    world.trouble = is_gone
+    invented.run(request_of(connection_id=connection_id))
+    feed = feeds.find_feed(invented.db, connection_id, "spot")
+    assert feed is not None
+    assert not feed.is_closed
+    assert [item.reason for item in quarantine.listed(invented.db, connection_id=connection_id)] == [
+        "contract_broken: The exchange does not know this market any more. All markets were asked for."
+    ]
 
 
 def test_a_row_that_cannot_be_read_is_kept_and_the_others_are_stored(invented: Bench, world: InventedWorld) -> None:
