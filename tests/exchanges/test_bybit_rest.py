@@ -255,6 +255,32 @@ def test_a_key_that_is_not_read_only_has_the_powers_it_names(permissions, trade,
     assert (report.can_trade, report.can_withdraw) == (trade, withdraw)
 
 
+def test_what_only_shows_is_no_power():
+    permissions = {"Exchange": ["ExchangeHistory"], "Affiliate": ["Affiliate"]}
+    report, _ = check({**KEY, "readOnly": 0, "permissions": permissions})
+    assert (report.can_trade, report.can_withdraw) == (Verdict.NO, Verdict.NO)
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2027-02-15T03:21:05Z", 1_802_661_665_000),
+        ("2027-02-15T11:21:05+08:00", 1_802_661_665_000),
+        ("2027-02-15T03:21:05", 1_802_661_665_000),
+        ("2001-06-01T00:00:00Z", 991_353_600_000),
+        ("1970-01-01T00:00:00Z", None),
+    ],
+)
+def test_an_expiry_is_a_moment_of_utc(written, moment):
+    assert check({**KEY, "expiredAt": written})[0].expires_ms == moment
+
+
+@pytest.mark.parametrize(("days", "is_told"), [(1, True), (0, False), (-2, False)])
+def test_a_key_that_lives_a_day_more_says_so(days, is_told):
+    remarks = check({**KEY, "deadlineDay": days})[0].remarks
+    assert any(f"expires in {days} days" in remark for remark in remarks) is is_told
+
+
 def test_a_key_that_does_not_say_whether_it_only_reads_is_unknown():
     report, _ = check({**KEY, "readOnly": None})
     assert (report.can_trade, report.can_withdraw) == (Verdict.UNKNOWN, Verdict.UNKNOWN)
@@ -290,6 +316,7 @@ def test_a_key_that_may_not_ask_about_itself_is_unknown_and_still_usable():
     assert {report.can_read, report.can_trade, report.can_withdraw} == {Verdict.UNKNOWN}
     assert (report.mode, report.uid) == ("uta2", None)
     assert report.remarks
+    assert report.details == {"has_old_history": True}
 
 
 def test_demo_trading_cannot_ask_about_a_key():

@@ -347,6 +347,8 @@ def test_a_contract_may_be_worth_more_than_one_dollar():
 def test_the_raw_row_keeps_the_product_that_stood_around_it():
     assert heard_in(sample("spot-rest-third-coin")).trades[0].raw["category"] == "spot"
     assert heard_in(sample("linear-stream")).trades[0].raw["category"] == "linear"
+    assert heard_in(sample("inverse-rest-funding-and-bust")).trades[0].raw["category"] == "inverse"
+    assert read_changed("spot-rest-third-coin", category="linear").trades[0].raw["category"] == "linear"
 
 
 def test_a_row_of_history_must_say_its_kind():
@@ -440,3 +442,56 @@ def test_a_maker_is_told_from_a_taker():
 def test_an_answer_that_is_an_error_is_no_empty_history(code: Any):
     with pytest.raises(UnreadableRow, match="error"):
         BYBIT.read_rest({"retCode": code, "retMsg": "API key is invalid.", "result": {}}, Markets([]), None)
+
+
+def test_a_kind_that_is_told_counts_whatever_else_is_empty():
+    assert read_changed("spot-rest-classic", execType="BlockTrade").trades[0].kind is Kind.BLOCK
+
+
+def _contract(market_id: str, *, inverse: bool, size: str | None = "1") -> Market:
+    settle = "BTC" if inverse else "USD"
+    return Market(
+        id=market_id, symbol=f"BTC/USD:{settle}", type="swap", base="BTC", quote="USD", settle=settle,
+        contract_size=Decimal(size) if size else None, linear=not inverse, inverse=inverse,
+    )  # fmt: skip
+
+
+SHAPELESS = {"symbol": "BTCUSD", "side": "Buy", "orderId": "o", "execId": "e", "execPrice": "50000"} | {
+    "execQty": "100", "execValue": "0.002", "execFee": "1", "feeCurrency": "BTC", "execTime": "1795190450000",
+    "execType": "Trade",
+}  # fmt: skip
+
+
+def test_where_an_id_is_of_several_products_the_row_says_which_is_likely():
+    spot = Market(id="BTCUSD", symbol="BTC/USD", type="spot", base="BTC", quote="USD")
+    linear, inverse = _contract("BTCUSD", inverse=False), _contract("BTCUSD", inverse=True)
+
+    def product_of(*markets: Market, **changes: str) -> Product:
+        return BYBIT.read_rest([{**SHAPELESS, **changes}], Markets(markets), None).trades[0].product
+
+    assert product_of(spot, inverse) is Product.SPOT
+    assert product_of(spot, inverse, createType="CreateByUser") is Product.INVERSE
+    assert product_of(inverse, linear) is Product.LINEAR
+    assert product_of(inverse, linear, createType="CreateByUser") is Product.LINEAR
+
+
+def test_an_inverse_contract_of_untold_size_is_of_one_dollar():
+    (trade,) = BYBIT.read_rest([SHAPELESS], Markets([_contract("BTCUSD", inverse=True, size=None)]), None).trades
+    assert (trade.amount, trade.contracts, trade.cost) == (Decimal("0.002"), Decimal(100), Decimal(100))
+
+
+def test_a_frame_of_another_topic_is_no_row_though_it_names_an_execution():
+    heard = BYBIT.read_stream({"topic": "order", "execId": "e"}, Markets([]), None)
+    assert (heard.trades, heard.unreadable) == ((), ())
+
+
+def test_a_good_code_may_be_a_text():
+    one = sample("spot-rest-third-coin")
+    assert len(heard_in(one, {**one["raw"], "retCode": "0"}).trades) == 1
+
+
+def test_rows_of_one_instant_that_do_not_tell_the_open_rest_stay_where_they_are():
+    rows = [{**SHAPELESS, "execId": "first"}, {**SHAPELESS, "execId": "second", "leavesQty": "0"}]
+    for placed in (rows, rows[::-1]):
+        trades = BYBIT.read_rest(placed, Markets([_contract("BTCUSD", inverse=True)]), None).trades
+        assert [trade.exchange_trade_id for trade in trades] == [row["execId"] for row in placed]

@@ -123,3 +123,9 @@ def test_what_is_neither_a_list_nor_a_fill_holds_none(raw):
 
 def test_the_last_match_before_a_subscription_is_read_as_any():
     assert [shown(trade) for trade in heard(type="last_match").trades] == [shown(trade) for trade in heard().trades]
+
+
+def test_a_fill_may_carry_a_message_and_is_no_refusal():
+    row = {**FILL["raw"][0], "message": "settled"}
+    heard = heard_in("coinbaseexchange", {**FILL, "raw": row})
+    assert [shown(trade) for trade in heard.trades] == [shown(trade) for trade in read().trades]

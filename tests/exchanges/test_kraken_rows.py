@@ -230,8 +230,18 @@ MONEY = ["AUD", "CAD", "EUR", "GBP", "JPY", "KRW", "USD"]
             for name in ["ETC", "ETH", "ICN", "LTC", "MLN", "NMC", "XLM", "XMR", "XRP", "XVN", "ZEC", "DAO"]
         ),
         *((f"Z{name}", name) for name in MONEY),
-        *({"XXBT": "BTC", "XBT": "BTC", "XXDG": "DOGE", "XDG": "DOGE", "LUNA": "LUNC", "LUNA2": "LUNA"}.items()),
-        *({"UST": "USTC", "REP": "REPV1", "REPV2": "REP", "XREP": "REP", "FEE": "KFEE", "SOL": "SOL"}.items()),
+        ("XXBT", "BTC"),
+        ("XBT", "BTC"),
+        ("XXDG", "DOGE"),
+        ("XDG", "DOGE"),
+        ("LUNA", "LUNC"),
+        ("LUNA2", "LUNA"),
+        ("UST", "USTC"),
+        ("REP", "REPV1"),
+        ("REPV2", "REP"),
+        ("XREP", "REP"),
+        ("FEE", "KFEE"),
+        ("SOL", "SOL"),
     ],
 )
 def test_a_coin_has_one_name_however_it_is_written(theirs, ours):

@@ -236,7 +236,10 @@ def test_what_its_owner_should_know_is_said():
     assert (bound.addresses, len(bound.remarks)) == (("1.2.3.4", "5.6.7.8"), 1)
     assert any("14 days" in remark for remark in check({**CONFIG, "perm": "read_only,trade"}).remarks)
     assert any("levitate" in remark for remark in check({**CONFIG, "perm": "levitate"}).remarks)
-    assert any("sub-account" in remark for remark in check({**CONFIG, "mainUid": "1"}).remarks)
+    assert any("14 days" in remark for remark in check({**CONFIG, "perm": "read_only,withdraw"}).remarks)
+    of_a_part = check({**CONFIG, "mainUid": "1"})
+    assert any("sub-account" in remark for remark in of_a_part.remarks)
+    assert of_a_part.uid == CONFIG["uid"]
 
 
 @pytest.mark.parametrize(("level", "mode"), [("1", "spot"), ("2", "futures"), ("3", "multi"), ("4", "portfolio")])
@@ -420,3 +423,10 @@ def test_the_clock_is_read_to_the_millisecond():
 
 def test_no_header_tells_of_limits():
     assert OKX.pool_use({"x-ratelimit-remaining": "5"}, FILLS) == ()
+
+
+@pytest.mark.parametrize(
+    ("mode", "wallets"), [("spot", {"trading"}), ("futures", set()), ("multi", set()), ("", set())]
+)
+def test_only_in_spot_mode_nothing_but_trades_and_transfers_moves_the_trading_wallet(mode, wallets):
+    assert OKX.spot_wallets(an_account(mode=mode)) == wallets
