@@ -2,6 +2,7 @@
 
 from scheduler.duties import (
     key_notices,
+    notice_forgetting,
     pack_raw,
     prune,
     queue_due,
@@ -11,4 +12,14 @@ from scheduler.duties import (
     watch_wire,
 )
 
-ALL = (queue_due, rescue_jobs, resend_lost, sweep_sessions, watch_wire, key_notices, prune, pack_raw)
+ALL = (
+    queue_due,
+    rescue_jobs,
+    resend_lost,
+    notice_forgetting,
+    sweep_sessions,
+    watch_wire,
+    key_notices,
+    prune,
+    pack_raw,
+)

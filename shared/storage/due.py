@@ -157,6 +157,19 @@ def pull_in(db: Db, connection_id: UUID, duty: str, due_ms: int) -> None:
     _set(db, connection_id, duty, due_ms, earlier_only=True)
 
 
+def pull_in_all(db: Db, duty: str, *, within: timedelta) -> int:
+    """This duty of every connection that does not rest is due by then, one sooner than another; how many it was not."""
+    return db.execute(
+        """
+        UPDATE duties d SET due_at = now() + random() * %(within)s
+        FROM user_exchange_connections c
+        WHERE d.duty = %(duty)s AND c.id = d.connection_id AND d.due_at > now() + %(within)s
+          AND c.is_active AND c.removed_at IS NULL AND c.sync_status NOT IN ('suspended', 'parked', 'closed')
+        """,
+        {"duty": duty, "within": within},
+    ).rowcount
+
+
 def rest_duty(db: Db, connection_id: UUID, duty: str) -> None:
     """This duty has nothing to do until it is pulled in again (a backfill that is complete)."""
     db.execute("UPDATE duties SET due_at = NULL WHERE connection_id = %s AND duty = %s", (connection_id, duty))

@@ -1,6 +1,7 @@
 """What owners are told before it hurts: keys that expire soon. Each notice is given once."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from msgspec import Struct
@@ -54,9 +55,20 @@ def take_expiring_keys(db: Db, days_before: Sequence[int] = DAYS_BEFORE) -> list
     return [KeyExpires(connection_id=row[0], user_id=row[1], expires_ms=millis(row[2]), days=row[3]) for row in rows]
 
 
-def count_waiting_in_vain(db: Db, seconds: float) -> int:
-    """How many jobs are on record as queued and were handed to the queue longer ago than this."""
+class Open(Struct, frozen=True):
+    """Jobs on record that are not over: `all` of them, and those `in_vain`, sent long ago and begun by nobody."""
+
+    all: int
+    in_vain: int
+
+
+def count_open(db: Db, older_than: timedelta) -> Open:
+    """How many jobs are open; `older_than` says when one that was sent waits in vain."""
     row = db.execute(
-        "SELECT count(*) FROM jobs WHERE state = 'queued' AND sent_at < now() - %s * interval '1 second'", (seconds,)
+        """
+        SELECT count(*), count(*) FILTER (WHERE state = 'queued' AND sent_at < now() - %s)
+        FROM jobs WHERE state IN ('queued', 'running')
+        """,
+        (older_than,),
     ).fetchone()
-    return int(row[0]) if row else 0
+    return Open(*row) if row else Open(0, 0)

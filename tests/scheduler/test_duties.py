@@ -9,7 +9,16 @@ import pytest
 import redis
 
 from scheduler.desk import Desk
-from scheduler.duties import key_notices, prune, queue_due, rescue_jobs, resend_lost, sweep_sessions, watch_wire
+from scheduler.duties import (
+    key_notices,
+    notice_forgetting,
+    prune,
+    queue_due,
+    rescue_jobs,
+    resend_lost,
+    sweep_sessions,
+    watch_wire,
+)
 from shared.domain.errors import StoreUnavailable
 from shared.queue.depth import depths
 from shared.queue.layout import ids_key, read_envelope, read_request
@@ -110,6 +119,20 @@ def test_jobs_that_redis_lost_are_sent_again(desk: Desk, db: psycopg.Connection,
     db.execute("UPDATE jobs SET sent_at = now() - interval '20 seconds'")
     assert resend_lost.run(desk) == 3
     assert waiting(wire) == 3
+    assert resend_lost.run(desk) == 0
+
+
+def test_jobs_that_redis_lost_are_sent_again_while_others_are_run(
+    desk: Desk, db: psycopg.Connection, wire: redis.Redis
+) -> None:
+    lost, run = a_connection(db), a_connection(db)
+    queue_due.run(desk)
+    wire.flushdb()
+    db.execute("UPDATE jobs SET sent_at = now() - interval '20 seconds' WHERE connection_id = %s", (lost,))
+    others = db.execute("UPDATE jobs SET state = 'running' WHERE connection_id = %s RETURNING 1", (run,)).rowcount
+    for _message in range(others):
+        send(wire, SyncBalances(connection_id=run))
+    assert resend_lost.run(desk) == 3
     assert resend_lost.run(desk) == 0
 
 
@@ -221,3 +244,36 @@ def fill(wire: redis.Redis) -> None:
 def desk_db(desk: Desk) -> Db:
     with desk.pool.connection() as db:
         return db
+
+
+def due_in_seconds(db: psycopg.Connection) -> list[float]:
+    query = "SELECT extract(epoch FROM due_at - now()) FROM duties WHERE duty = 'catch_up'"
+    return sorted(float(row[0]) for row in db.execute(query))
+
+
+def test_what_redis_forgot_of_streamed_trades_is_read_soon_and_only_once(
+    desk: Desk, db: psycopg.Connection, wire: redis.Redis
+) -> None:
+    a_connection(db)
+    notice_forgetting.run(desk)  # a new Redis holds nothing that could be missed
+    db.execute("UPDATE duties SET due_at = now() + interval '5 minutes'")
+    assert notice_forgetting.run(desk) == 0
+    wire.flushdb()
+    assert notice_forgetting.run(desk) == 1
+    assert due_in_seconds(db)[0] < notice_forgetting.SPREAD.total_seconds()
+    db.execute("UPDATE duties SET due_at = now() + interval '5 minutes'")
+    assert notice_forgetting.run(desk) == 0
+
+
+def test_a_connection_that_rests_is_not_read_because_redis_forgot(desk: Desk, db: psycopg.Connection) -> None:
+    connection_id = a_connection(db)
+    db.execute("UPDATE duties SET due_at = now() + interval '5 minutes'")
+    db.execute("UPDATE user_exchange_connections SET sync_status = 'suspended' WHERE id = %s", (connection_id,))
+    assert notice_forgetting.run(desk) == 0
+
+
+def test_a_redis_that_is_away_has_not_forgotten(desk: Desk, db: psycopg.Connection) -> None:
+    a_connection(db)
+    db.execute("UPDATE duties SET due_at = now() + interval '5 minutes'")
+    assert notice_forgetting.run(replace(desk, wire=open_wire("redis://127.0.0.1:1"))) == 0
+    assert due_in_seconds(db)[0] > 200
