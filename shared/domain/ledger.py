@@ -15,6 +15,10 @@ from shared.domain.trades import Fee, Side
 SLACK_MS = 5_000
 # Exchanges round each trade's quote amount and fee to eight places; nobody says which way.
 _ROUNDING = Decimal("0.00000001")
+# A balance that is told with fewer places than its moves have was rounded with each of them, price and fee by itself.
+# Fewer places than these are no rounding but a number without its zeros.
+_FEWEST_PLACES = 2
+_ROUNDED_A_MOVE = 2
 
 Key = tuple[int, str]
 """Where something stands in the order of things: its moment (epoch ms) and its id."""
@@ -68,11 +72,11 @@ def judge(before: Point, read_ms: int, total: Decimal, moves: Iterable[Move], sl
     any cut may be the right one, and one that fits is taken. Where none fits, the difference is told as if the
     reading were exact.
     """
-    wanted = total - before.total
+    wanted, places = total - before.total, _places_told(before.total, total)
     ordered = sorted((move for move in moves if move.key > before.cut), key=lambda move: move.key)
     told, cut, exact = Decimal(0), before.cut, Decimal(0)
     for count, move in enumerate(ordered):
-        if move.at_ms >= read_ms - slack_ms and _fits(wanted - told, count):
+        if move.at_ms >= read_ms - slack_ms and _fits(wanted, told, count, places):
             return Verdict(Point(read_ms, total, cut), None)
         if move.at_ms > read_ms + slack_ms:
             break
@@ -80,7 +84,7 @@ def judge(before: Point, read_ms: int, total: Decimal, moves: Iterable[Move], sl
         cut = move.key
         if move.at_ms <= read_ms:
             exact = told
-    if _fits(wanted - told, len(ordered)):
+    if _fits(wanted, told, len(ordered), places):
         return Verdict(Point(read_ms, total, cut), None)
     return Verdict(Point(read_ms, total, (read_ms, "")), wanted - exact)
 
@@ -88,9 +92,21 @@ def judge(before: Point, read_ms: int, total: Decimal, moves: Iterable[Move], sl
 def holds(before: Point, after: Point, moves: Iterable[Move]) -> Decimal | None:
     """What is not explained between two points whose cuts are known; None when all is."""
     between = [move.amount for move in moves if before.cut < move.key <= after.cut]
-    left = after.total - before.total - sum(between, Decimal(0))
-    return None if _fits(left, len(between)) else left
+    wanted, told = after.total - before.total, sum(between, Decimal(0))
+    is_explained = _fits(wanted, told, len(between), _places_told(before.total, after.total))
+    return None if is_explained else wanted - told
 
 
-def _fits(left: Decimal, count: int) -> bool:
-    return abs(left) <= _ROUNDING * count
+def _fits(wanted: Decimal, told: Decimal, count: int, places: int) -> bool:
+    """Whether `count` moves that add up to `told` explain a change between balances of so many decimal places."""
+    left = abs(wanted - told)
+    if left <= _ROUNDING * count:
+        return True
+    if places < _FEWEST_PLACES or left > Decimal(1).scaleb(-places) * (_ROUNDED_A_MOVE * count + 1):
+        return False
+    return len(format(told, "f").partition(".")[2].rstrip("0")) > places
+
+
+def _places_told(*totals: Decimal) -> int:
+    """The decimal places that balances were told with."""
+    return max(-int(total.as_tuple().exponent) for total in totals)

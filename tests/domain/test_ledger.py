@@ -52,6 +52,36 @@ def test_a_move_well_before_the_reading_must_be_in_it():
     assert judge(a_point(), START + 60_000, Decimal(10), [early]).unexplained == Decimal(-1)
 
 
+def test_a_balance_that_the_exchange_rounds_opens_no_gap():
+    """Kraken tells dollars with four places, a trade's cost and fee with five or more."""
+    moves = [a_move(1_000 * number, "-12.34567", f"m{number}") for number in range(1, 4)]
+    before = a_point("1000.0000")
+    for told in ("962.9629", "962.9630", "962.9631", "962.9627"):  # rounded at the end, or with each trade
+        verdict = judge(before, START + 60_000, Decimal(told), moves)
+        assert verdict.unexplained is None
+        assert holds(before, verdict.point, moves) is None
+    verdict = judge(before, START + 60_000, Decimal("962.9620"), moves)
+    assert verdict.unexplained == Decimal("-0.00099")
+
+
+def test_the_finer_of_two_balances_says_how_they_are_rounded():
+    told = judge(a_point("987.65"), START + 60_000, Decimal("975.3093"), [a_move(1_000, "-12.345671")])
+    assert told.unexplained == Decimal("0.004971")
+
+
+def test_what_has_no_more_places_than_the_balance_was_not_rounded():
+    moves = [a_move(1_000, "-12.3456")]
+    assert judge(a_point("1000.0000"), START + 60_000, Decimal("987.6543"), moves).unexplained == Decimal("-0.0001")
+    assert judge(a_point("1000.0000"), START + 60_000, Decimal("999.9999"), []).unexplained == Decimal("-0.0001")
+
+
+def test_a_balance_without_its_zeros_is_not_a_rounded_one():
+    """Some exchanges leave zeros at the end out: 10 may stand for 10.00000000."""
+    moves = [a_move(1_000, "-0.12345678")]
+    assert judge(a_point("10"), START + 60_000, Decimal("9.5"), moves).unexplained == Decimal("-0.37654322")
+    assert judge(a_point("10"), START + 60_000, Decimal(9), moves).unexplained == Decimal("-0.87654322")
+
+
 def test_what_is_counted_once_is_not_counted_again():
     move = a_move(59_000, "1")
     first = judge(a_point(), START + 60_000, Decimal(11), [move])
