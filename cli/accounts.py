@@ -1,4 +1,4 @@
-"""`tradesync connect`, `connections`, `test`, `remove`, `resume`: the keys to the users' accounts."""
+"""`tradesync connect`, `connections`, `test`, `replace`, `remove`, `resume`: the keys to the users' accounts."""
 
 import os
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ import click
 
 from cli.connecting import connect as connect_key
 from cli.office import actor, ask_secret, find_connection, find_user, now_ms, opened, says_errors, shown, user_id
+from cli.replacing import replace as replace_key
 from shared import exchanges
 from shared.domain.connections import KeyReport, Verdict
 from shared.domain.errors import BadInput, TradeSyncError
@@ -120,6 +121,31 @@ def test(connection: str) -> None:
     click.echo(f"balances  {len(wallets.balances)} read")
     for wallet, reason in wallets.missing.items():
         click.echo(f"          {wallet} is not visible: {reason}")
+
+
+@click.command()
+@click.argument("connection")
+@click.option("--key-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines of FIELD=VALUE.")
+@says_errors
+def replace(connection: str, key_file: Path | None) -> None:
+    """Give CONNECTION a new API key of the same account, and try it again. Its trades and their proof stay.
+
+    The key's fields are given as to `connect`.
+    """
+    with opened() as (settings, db):
+        found = find_connection(db, connection)
+        exchange = exchanges.load(found.exchange)
+        report = replace_key(
+            db,
+            Gateway(simulator_url=settings.simulator_url),
+            Vault(settings.credentials_key.get_secret_value()),
+            found,
+            fields=_fields(exchange, key_file),
+            actor=actor(),
+        )
+        _tell(settings, ConnectionChanged(connection_id=found.id, change="resumed"))
+    click.echo("It has the new key, and is tried again.")
+    _show_report(report)
 
 
 @click.command()

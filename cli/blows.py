@@ -6,12 +6,14 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from cli.desk import Desk, say
 from cli.embedded import PostgresServer, ValkeyServer
+from cli.handing_over import Handover
 from cli.simulated import Simulator
 from cli.storm import CLEAR, PAUSE, Blow
 
@@ -34,7 +36,9 @@ class Storm:
         self.played: list[Blow] = []
         self.spoilt: set[str] = set()
         """The accounts whose keys were no good for a while."""
+        self.handover = Handover(desk)
         self._desk, self._simulator = desk, simulator
+        self._renewed: dict[str, dict[str, Any]] = {}
         self._waiting = list(blows)
         self._dice = random.Random(f"blows {seed}")  # noqa: S311 — only a storm
         self._began = time.monotonic()
@@ -74,12 +78,15 @@ class Storm:
             "clear skew": lambda name: simulator.clear_weather("clock_skew", name),
             "revoke": self._revoke,
             "clear revoke": simulator.restore_key,
+            "replace": self._replace,
+            "clear replace": self._hand_over,
         }
 
     def play(self) -> None:
         """Do what is due by now; what cannot be done is told and left out."""
         while self._waiting and self._waiting[0].at_s <= time.monotonic() - self._began:
             self._play(self._waiting.pop(0))
+        self.handover.look()
 
     def end(self) -> None:
         """Undo whatever still lasts, in its order."""
@@ -188,3 +195,11 @@ class Storm:
     def _revoke(self, account: str) -> None:
         self._simulator.ask("POST", f"/keys/{account}/revoke")
         self.spoilt.add(account)
+
+    def _replace(self, account: str) -> None:
+        self._renewed[account] = self._simulator.replace_key(account)
+        self.spoilt.add(account)
+
+    def _hand_over(self, account: str) -> None:
+        if renewed := self._renewed.pop(account, None):
+            self.handover.want(renewed)

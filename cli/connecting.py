@@ -36,7 +36,7 @@ def connect(
     is missing or malformed, a product the exchange has not, a key or account that is connected already.
     """
     found = load(exchange)
-    opened = Credentials(_whole(found.id, fields))
+    opened = Credentials(whole(found.id, fields))
     wanted = tuple(products) or found.products
     if unknown := [product.value for product in wanted if product not in found.products]:
         raise BadInput(f"{found.title} has no product {', '.join(unknown)}.")
@@ -74,7 +74,7 @@ def connect(
     return account.connection_id, report
 
 
-def _whole(exchange: str, fields: Mapping[str, str]) -> Mapping[str, str]:
+def whole(exchange: str, fields: Mapping[str, str]) -> Mapping[str, str]:
     """The fields, cleaned of what pasting adds. Raises `BadInput` for one that is missing, unknown or malformed."""
     found = load(exchange)
     given = {name: value for name, value in fields.items() if value.strip()}

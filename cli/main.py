@@ -18,6 +18,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "connect": ("cli.accounts:connect", "Connect an account at an exchange with a read-only key."),
     "connections": ("cli.accounts:connections_command", "List the connections and how they are."),
     "test": ("cli.accounts:test", "Ask the exchange what a connection's key may do."),
+    "replace": ("cli.accounts:replace", "Give a connection a new key of the same account."),
     "resume": ("cli.accounts:resume", "Try a suspended or parked connection again."),
     "remove": ("cli.accounts:remove", "End a connection; its trades stay."),
     "sync": ("cli.syncing:sync", "Have history read now, or a stretch of it again."),

@@ -21,6 +21,7 @@ STORM = "storm"
 LIVE_WITHIN = 45.0
 PROVEN_WITHIN = 240.0
 EQUAL_WITHIN = 30.0
+HANDED_OVER_WITHIN = 60.0
 TRUE_WITHIN = 75.0  # a session of the dead is swept when its lease of 45 s is over
 NUDGE_EVERY = 3.0
 TELL_EVERY = 10.0
@@ -88,6 +89,7 @@ def prove(desk: Desk, simulator: Simulator, wanted: Wanted, span: float) -> dict
     if desk.supervisor.stopping.is_set():
         gauge.stop()
         return None
+    not_taken = [] if storm is None else _not_taken(desk, storm)
     suspended: dict[str, str] = {}
     with psycopg.connect(url, autocommit=True) as db:
         is_proven = _wait_until_proven(desk, db, simulator, wanted, ended_ms, suspended)
@@ -98,7 +100,7 @@ def prove(desk: Desk, simulator: Simulator, wanted: Wanted, span: float) -> dict
             return None
         figures = _figures(db, result, gauge, wanted, is_proven=is_proven, deaths=desk.supervisor.deaths)
     if storm is not None:
-        untrue += aftermath.wrongly_suspended(suspended, storm.spoilt) + storm.stayed
+        untrue += aftermath.wrongly_suspended(suspended, storm.spoilt) + storm.stayed + not_taken
         figures["storm"] = [asdict(blow) for blow in storm.played]
     figures["equal"] = figures["equal"] and not untrue
     return figures | {"suspended": suspended, "untrue": untrue}
@@ -118,6 +120,19 @@ def _weather(desk: Desk, simulator: Simulator, wanted: Wanted, span: float) -> S
     finally:
         storm.end()
     return storm
+
+
+def _not_taken(desk: Desk, storm: Storm) -> list[str]:
+    """Wait until all connections have the keys that their accounts made meanwhile. Gives what was refused, and why."""
+
+    def is_done() -> bool:
+        storm.handover.look()
+        return not storm.handover.refused
+
+    _watch_until(desk, is_done, HANDED_OVER_WITHIN)
+    refused = storm.handover.refused
+    storm.handover.close()
+    return refused
 
 
 def _compared(desk: Desk, db: psycopg.Connection, simulator: Simulator, *, within: float) -> Comparison:

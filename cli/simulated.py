@@ -40,6 +40,11 @@ class Simulator:
         """Make a spoilt key good again."""
         self.ask("POST", f"/keys/{account}/restore")
 
+    def replace_key(self, account: str) -> dict[str, Any]:
+        """The account deletes its key and makes a new one: gives the account with it."""
+        made: dict[str, Any] = self.ask("POST", f"/keys/{account}/replace")
+        return made
+
     def ask(self, method: str, path: str, body: Any = None) -> Any:
         """One request of the simulator's interface (simulator/README.md)."""
         data = None if body is None else json.dumps(body).encode()

@@ -21,7 +21,7 @@ _PROCESS = {"kill": None, "stop": (6.0, 20.0), "terminate": None}
 _VALKEY = {"flush": None, "fill": (5.0, 12.0), "pause": (PAUSE, PAUSE), "stop": (3.0, 12.0), "kill": (0.5, 6.0)}
 _POSTGRES = {"restart": (0.5, 8.0), "cut": None, "lock": (2.0, 8.0), "stop": (2.0, 8.0)}
 _EXCHANGE = {"skew": (4.0, 10.0)}
-_ACCOUNT = {"revoke": (3.0, 8.0)}
+_ACCOUNT = {"revoke": (3.0, 8.0), "replace": (3.0, 8.0)}
 
 
 @dataclass(frozen=True)

@@ -266,12 +266,15 @@ def _end_weather(world: World, asked: _Asked) -> Any:
 
 
 def _keys(world: World, what: str) -> Any:
-    """`/keys/{account name, uid or key}/{revoke|expire|restore}`."""
+    """`/keys/{account name, uid or key}/{revoke|expire|restore|replace}`."""
     name, _, verb = what.rpartition("/")
-    if verb not in KEYS:
-        raise Mistaken(f"a key can be told to {', '.join(KEYS)}, not {verb!r}")
+    if verb not in KEYS and verb != "replace":
+        raise Mistaken(f"a key can be told to {', '.join(KEYS)}, replace, not {verb!r}")
     account = _account(world, None, name)
-    world.exchanges[account.exchange].spoil_key(account, KEYS[verb])
+    if verb == "replace":
+        world.exchanges[account.exchange].replace_key(account)
+    else:
+        world.exchanges[account.exchange].spoil_key(account, KEYS[verb])
     return account.as_credentials()
 
 
@@ -461,5 +464,7 @@ _HANDLERS: dict[tuple[str, str], Callable[[World, _Asked], Any]] = {
     ("GET", "/clock"): _clock,
     ("GET", "/sockets"): _sockets,
 }
-_WAYS = [f"{method} {path}" for method, path in _HANDLERS] + ["POST /keys/{account}/{revoke, expire or restore}"]
+_WAYS = [f"{method} {path}" for method, path in _HANDLERS] + [
+    "POST /keys/{account}/{revoke, expire, restore or replace}"
+]
 WAYS = _WAYS

@@ -239,6 +239,16 @@ class Exchange:
             account.expires_ms = self.now_ms() - 1
         self.dialect.notice(how, account)
 
+    def replace_key(self, account: Account) -> None:
+        """The account makes itself a new key, and deletes the old one."""
+        self.spoil_key(account, "key_revoked")
+        del self.by_key[account.api_key]
+        account.keys_made += 1
+        dice = Random(f"{self.seed}:{self.id}:{account.name}:key:{account.keys_made}")  # noqa: S311 — repeatable on purpose
+        account.api_key, account.secret, account.passphrase = self.dialect.credentials(dice)
+        self.by_key[account.api_key] = account
+        self.spoil_key(account, "restored")
+
     def uid_of_key(self, call: Call) -> str | None:
         """Whose key a call seems to carry, before anything is checked: for weather over one account."""
         account = self.dialect.claimed_by(call)

@@ -220,6 +220,7 @@ class Account(Struct, kw_only=True, eq=False):
     created_ms: int = 0
     expires_ms: int | None = None
     revoked: bool = False
+    keys_made: int = 1
     frozen: bool = False
     details: dict[str, Any] = field(default_factory=dict)
     """Whatever the dialect wants to remember of this account."""

@@ -46,9 +46,9 @@ class Closed(Struct, frozen=True):
 
 
 class Suspended(Struct, frozen=True):
-    """A connection is to rest until its owner mends it."""
+    """A connection is to rest until its owner mends it, unless it has another key by then."""
 
-    connection_id: UUID
+    streamed: Streamed
     error: UserActionNeeded
 
 
@@ -93,9 +93,9 @@ class Notes:
         """A stream's life ended; `error` where it was lost."""
         self._note(Closed(seat, error))
 
-    def suspended(self, connection_id: UUID, error: UserActionNeeded) -> None:
+    def suspended(self, streamed: Streamed, error: UserActionNeeded) -> None:
         """Only the owner can mend this connection."""
-        self._note(Suspended(connection_id, error))
+        self._note(Suspended(streamed, error))
 
     def gap(self, lost: dict[UUID, int]) -> None:
         """Streamed trades of these connections were let go."""
@@ -188,9 +188,10 @@ class Notes:
             if session_id is not None:
                 sessions.close_session(db, session_id, error=note.error)
         elif isinstance(note, Suspended):
-            if connections.suspend(db, note.connection_id, note.error):
-                log.warning("connection.suspended", connection=str(note.connection_id), error=note.error.code)
-            return [ConnectionChanged(connection_id=note.connection_id, change="suspended")]
+            connection_id = note.streamed.connection_id
+            if connections.suspend(db, connection_id, note.error, key=note.streamed.sealed.blob):
+                log.warning("connection.suspended", connection=str(connection_id), error=note.error.code)
+            return [ConnectionChanged(connection_id=connection_id, change="suspended")]
         elif connections.find_connection(db, note.connection_id) is not None:
             fields = {"rows": note.rows, "reason": "neither Redis nor Postgres took them"}
             events.record_event(db, "gap.opened", connection_id=note.connection_id, fields=fields)

@@ -233,7 +233,7 @@ class Streamer:
 
     def suspend(self, streamed: Streamed, error: UserActionNeeded) -> None:
         """It rests until its owner acts."""
-        self.notes.suspended(streamed.connection_id, error)
+        self.notes.suspended(streamed, error)
 
     def mode_changed(self, streamed: Streamed) -> None:
         """Find out which mode it is in now."""

@@ -175,11 +175,14 @@ def _settle(desk: Desk, claim: Claim, error: Exception) -> str:
     if isinstance(error, LeaseLost):
         return "taken_over"
     try:
-        with borrow(desk.pool) as db:
-            word = _decide(db, desk, claim, error)
+        with borrow(desk.pool) as db, db.transaction():
+            jobs.renew(db, claim, LEASE)  # whoever lost it says nothing of the connection: it may have a new key
+            word = _decide(db, claim, error)
             waits = isinstance(error, RateLimited) and not error.ban
             queued = jobs.finish(db, claim) if waits else jobs.fail(db, claim, error)
         _send(desk, queued)
+        if word == "suspended" and claim.connection_id is not None:
+            desk.tell(ConnectionChanged(connection_id=claim.connection_id, change="suspended"))
     except LeaseLost:
         return "taken_over"
     except StoreUnavailable:
@@ -187,7 +190,7 @@ def _settle(desk: Desk, claim: Claim, error: Exception) -> str:
     return word
 
 
-def _decide(db: Db, desk: Desk, claim: Claim, error: Exception) -> str:
+def _decide(db: Db, claim: Claim, error: Exception) -> str:
     connection_id = claim.connection_id
     assert connection_id is not None
     if isinstance(error, BadInput):
@@ -196,7 +199,6 @@ def _decide(db: Db, desk: Desk, claim: Claim, error: Exception) -> str:
         if connections.suspend(db, connection_id, error):
             events.record_event(db, "connection.suspended", connection_id=connection_id, fields={"error": error.code})
             log.warning("connection.suspended", error=error.code)
-            desk.tell(ConnectionChanged(connection_id=connection_id, change="suspended"))
         return "suspended"
     if isinstance(error, ContractBroken):
         _keep(db, claim, error)

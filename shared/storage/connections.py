@@ -307,24 +307,37 @@ def set_status(db: Db, connection_id: UUID, status: SyncStatus, error: TradeSync
     )
 
 
-def suspend(db: Db, connection_id: UUID, error: TradeSyncError, *, status: SyncStatus = SyncStatus.SUSPENDED) -> bool:
+def suspend(
+    db: Db,
+    connection_id: UUID,
+    error: TradeSyncError,
+    *,
+    status: SyncStatus = SyncStatus.SUSPENDED,
+    key: bytes | None = None,
+) -> bool:
     """Rest a connection until its owner mends it (or an operator, or for good: parked, closed).
 
     None of its duties is due any more. True when it was not resting before, so that its owner is told once.
+    `key`: the sealed credentials that the trouble is with; where the connection has others by now, nothing is done.
     """
     with db.transaction():
         found = db.execute(
             """
-            WITH before AS (SELECT id, sync_status FROM user_exchange_connections WHERE id = %(id)s FOR UPDATE)
+            WITH before AS (
+                SELECT id, sync_status FROM user_exchange_connections
+                WHERE id = %(id)s AND (%(key)s::bytea IS NULL OR credentials_encrypted = %(key)s) FOR UPDATE
+            )
             UPDATE user_exchange_connections c
             SET sync_status = %(status)s, error_code = %(code)s, error_message = %(sentence)s
             FROM before WHERE c.id = before.id
             RETURNING before.sync_status <> %(status)s
             """,
-            {"id": connection_id, "status": status.value, "code": error.code, "sentence": str(error)},
+            {"id": connection_id, "status": status.value, "code": error.code, "sentence": str(error), "key": key},
         ).fetchone()
+        if found is None:
+            return False
         db.execute("UPDATE duties SET due_at = NULL WHERE connection_id = %s", (connection_id,))
-    return bool(found and found[0])
+    return bool(found[0])
 
 
 def resume(db: Db, connection_id: UUID) -> None:

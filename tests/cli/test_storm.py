@@ -6,7 +6,7 @@ from cli.storm import CLEAR, PAIRS, Blow, schedule
 
 EXCHANGES = ("one", "two")
 ACCOUNTS = ("one-1", "two-1")
-LASTING = {"stop", "restart", "lock", "fill", "pause", "skew", "revoke"}
+LASTING = {"stop", "restart", "lock", "fill", "pause", "skew", "revoke", "replace"}
 
 
 def drawn(seed: int, seconds: float = 60) -> tuple[Blow, ...]:

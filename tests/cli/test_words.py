@@ -111,6 +111,12 @@ def test_an_account_is_connected_tested_and_ended(say: Say, ann: str, simulator:
     assert again.exit_code == 1
     assert "connected already" in again.output
     assert "savings" in say("connections").output
+    renewed = simulator.ask("POST", f"/keys/{account['name']}/replace")
+    assert say("replace", "savings", **there, **key_of(simulator.account("binance"))).exit_code == 1
+    replaced = say("replace", "savings", **there, **key_of(renewed))
+    assert replaced.exit_code == 0, replaced.output
+    assert renewed["secret"] not in replaced.output
+    assert say("test", "savings", **there).exit_code == 0
     assert say("remove", "savings", "--yes").exit_code == 0
     assert "savings" not in say("connections").output
 

@@ -130,3 +130,13 @@ def test_a_state_that_is_none_is_refused_by_the_table(db):
     connection_id = a_connection(db)
     with pytest.raises(psycopg.errors.CheckViolation):
         connections.set_stream_state(db, connection_id, "dreaming")
+
+
+def test_trouble_with_a_key_that_is_not_the_connections_any_more_rests_nothing(db):
+    connection_id = a_connection(db)
+    old = connections.sealed_key(db, connection_id).blob
+    connections.set_credentials(db, connection_id, credentials=b"new", key_version="v1", key_fingerprint=b"new")
+    assert not connections.suspend(db, connection_id, KeyRejected(), key=old)
+    assert connections.get_connection(db, connection_id).sync_status is SyncStatus.NEW
+    assert due.due_at(db, connection_id)["catch_up"] is not None
+    assert connections.suspend(db, connection_id, KeyRejected(), key=b"new")
