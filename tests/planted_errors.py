@@ -41,6 +41,8 @@ LONGEST_CPU_S, LONGEST_S = 20, 300
 
 # Errors that change nothing anybody could see: the place (file: function: error), and why.
 EQUIVALENT = {
+    "htx/account.py: _key: NO for Verdict.YES": "`check_key` says by itself that the key can read",
+    "htx/account.py: _report: NO for Verdict.YES": "`check_key` says by itself that the key can read",
     "bybit/rows.py: _usual_currency: 0 is 1": "neither is below zero",
     "coinbaseexchange/rows.py: read_stream: LINEAR for Product.SPOT": "`feed_of` takes no notice of the product",
     "gate/account.py: _fits: '*' is unknown": "an underscore, which no key ends with, is stripped as well",
@@ -220,7 +222,9 @@ def _exchange_values(file: Path, code: CodeType) -> None:
     exec(code, anew.__dict__)
     for key, value in vars(anew).items():
         old = vars(module).get(key)
-        if key.startswith("__") or isinstance(value, FunctionType | type) or old == value:
+        if key.startswith("__") or isinstance(value, FunctionType) or old == value:
+            continue
+        if isinstance(value, type) and value.__module__ == name:
             continue
         if isinstance(old, dict):
             old.clear()

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 
+from shared.domain.balances import Balance
 from shared.domain.connections import Account, Verdict
 from shared.domain.errors import (
     AccountModeChanged,
@@ -33,6 +34,7 @@ from shared.exchanges.htx.rest import (
     MATCHES,
     OLD_CROSS,
     OLD_ISOLATED,
+    OLD_WALLET,
     ORDERS,
     POSITIONS,
     UID,
@@ -327,6 +329,7 @@ def test_a_key_is_reported_with_its_rights_addresses_and_mode():
     report, asked = answered(HTX.check_key(an_account("")), GOOD_KEY)
     assert (report.can_read, report.can_trade, report.can_withdraw) == (Verdict.YES, Verdict.NO, Verdict.NO)
     assert (report.uid, report.mode, report.addresses) == ("12345678", V5, ("1.2.3.4", "5.6.7.8"))
+    assert report.permissions == ("readOnly",)
     assert (report.expires_ms, dict(report.details)) == (None, {"needs_symbol": False})
     assert any("three days" in remark for remark in report.remarks)
     assert asked[1].params == {"uid": "12345678", "accessKey": OwnKey()}
@@ -350,6 +353,8 @@ def test_an_unbound_key_expires_and_an_expired_one_is_rejected():
     report, _ = answered(HTX.check_key(an_account("")), key_row(validDays=30))
     assert report.expires_ms == NOW + 30 * DAY_MS
     assert any("30 days" in remark for remark in report.remarks)
+    report, _ = answered(HTX.check_key(an_account("")), key_row(validDays=0))
+    assert report.expires_ms == NOW
     with pytest.raises(KeyRejected):
         answered(HTX.check_key(an_account("")), key_row(status="expired"))
 
@@ -389,6 +394,55 @@ def test_every_wallet_is_read_and_zeros_and_debts_are_left_out():
     found = {(one.account_type, one.asset): (one.total, one.free, one.used) for one in wallets.balances}
     assert found == {("spot", "USDT"): (7, 5, 2), ("spot", "GAMECOM"): (1, 1, 0), ("linear", "USDT"): (10, 4, None)}
     assert dict(wallets.missing) == {"otc": "no"}
+
+
+def test_only_what_is_followed_is_asked_about():
+    told = {**GOOD_KEY, CONTRACT_WALLET: ContractBroken()}
+    report, asked = answered(HTX.check_key(_of(Product.SPOT)), told)
+    assert (report.products, dict(report.details)) == ((Product.SPOT,), {"needs_symbol": False})
+    assert not any("contract" in remark for remark in report.remarks)
+    report, asked = answered(HTX.check_key(_of(Product.LINEAR)), GOOD_KEY)
+    assert (dict(report.details), MATCHES in {request.endpoint for request in asked}) == ({}, False)
+    wallets, asked = answered(HTX.balances(_of(Product.SPOT)), {ACCOUNTS: {"data": []}})
+    assert (wallets.balances, dict(wallets.missing), len(asked)) == ((), {}, 1)
+
+
+def _of(product: Product) -> Account:
+    return Account(connection_id=UUID(int=7), exchange="htx", products=(product,), mode="")
+
+
+def test_wallets_of_points_and_of_margin_have_their_names_and_states_are_summed():
+    rows = {
+        "1": [("point", "trade", "3")],
+        "2": [("usdt", "frozen", "2"), ("usdt", "lock", "1"), ("usdt", "interest", "-9"), ("eth", "trade", "4")],
+    }
+
+    def wallet(request):
+        listed = rows[request.params["account-id"]]
+        return {"data": {"list": [{"currency": name, "type": kind, "balance": held} for name, kind, held in listed]}}
+
+    listed = [{"id": 1, "type": "point"}, {"id": 2, "type": "margin", "subtype": "btcusdt"}]
+    told = {ACCOUNTS: {"data": listed}, WALLET: wallet, CONTRACT_WALLET: PermissionMissing("no")}
+    wallets, _ = answered(HTX.balances(an_account()), told)
+    assert [(one.account_type, one.asset, one.total, one.free, one.used) for one in wallets.balances] == [
+        ("spot", "POINT", 3, 3, 0),
+        ("margin:btcusdt", "ETH", 4, 4, 0),
+        ("margin:btcusdt", "USDT", 3, 0, 3),
+    ]
+    assert dict(wallets.missing) == {"linear": "no"}
+
+
+def test_contract_wallets_of_both_interfaces_are_settled_amounts():
+    old_row = {"margin_asset": "USDT", "margin_balance": "9.5", "profit_unreal": "-0.5", "withdraw_available": "4"}
+    others = {"margin_frozen": "3", "margin_static": "10", "margin_position": "2", "margin_available": "5"}
+    told = {ACCOUNTS: {"data": []}, OLD_WALLET: {"data": [old_row | others]}}
+    wallets, _ = answered(HTX.balances(an_account(LEGACY)), told)
+    assert wallets.balances == (
+        Balance(account_type="linear", asset="USDT", total=Decimal(10), free=Decimal(4), used=Decimal(3)),
+    )
+    told = {ACCOUNTS: {"data": []}, CONTRACT_WALLET: {"data": {"details": [{"currency": "USDT", "equity": "9"}]}}}
+    wallets, _ = answered(HTX.balances(an_account()), told)
+    assert wallets.balances == (Balance(account_type="linear", asset="USDT", total=Decimal(9)),)
 
 
 def test_traded_contracts_are_found_in_bills_and_positions_and_the_others_are_swept():

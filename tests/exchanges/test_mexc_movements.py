@@ -85,3 +85,41 @@ def test_lists_are_asked_for_by_weeks_from_a_day_before_and_each_row_counts_once
     spans = [(one["startTime"], one["endTime"]) for name, one in questions if name == "deposit/hisrec"]
     assert spans == [(AT - 11 * DAY, AT - 4 * DAY), (AT - 4 * DAY, AT)]
     assert len(found) == 1
+
+
+def test_what_is_asked_names_its_window_its_wallets_and_its_page():
+    _, questions = asked({})
+    early = {"startTime": WINDOW.since - DAY, "endTime": WINDOW.until, "limit": 1_000}
+    span = {"startTime": WINDOW.since, "endTime": WINDOW.until, "page": 1, "size": 100}
+    assert questions == [
+        ("deposit/hisrec", early),
+        ("withdraw/history", early),
+        ("transfer", {**span, "fromAccountType": "SPOT", "toAccountType": "FUTURES"}),
+        ("transfer", {**span, "fromAccountType": "FUTURES", "toAccountType": "SPOT"}),
+    ]
+
+
+def test_nothing_is_asked_from_before_ninety_days():
+    _, questions = asked({}, Window(AT - 200 * DAY, AT))
+    assert min(one["startTime"] for name, one in questions if name != "transfer") == AT - 89 * DAY
+
+
+def test_a_full_page_of_a_hundred_transfers_asks_for_the_next():
+    _, questions = asked({"SPOT": {"rows": []}, "FUTURES": {"rows": [TRANSFER] * 99}})
+    assert [one["page"] for name, one in questions if name == "transfer"] == [1, 1]
+    steps = movements(ACCOUNT, WINDOW, frozenset())
+    next(steps)
+    steps.send(Answer([]))
+    request = steps.send(Answer([]))
+    assert steps.send(Answer({"rows": [TRANSFER] * 100})).params == {**request.params, "page": 2}
+
+
+@pytest.mark.parametrize("status", [5, 12])
+def test_a_deposit_has_arrived_by_two_states(status):
+    (move,) = asked({"deposit/hisrec": [DEPOSIT | {"status": status}]})[0]
+    assert move.id == "deposit:51a8:0"
+
+
+def test_a_row_that_has_an_id_is_known_by_it():
+    (move,) = asked({"withdraw/history": [WITHDRAWAL]})[0]
+    assert move.id == "withdrawal:adcd"

@@ -248,7 +248,10 @@ def test_a_key_that_sees_nothing_may_not_read():
 
 
 def test_a_key_that_ends_soon_is_remarked_on_and_a_bound_one_never_ends():
-    assert any("expires in 3 days" in remark for remark in report_of(remainingValidity=3).remarks)
+    for days, is_soon in ((0, True), (3, True), (14, True), (15, False)):
+        report = report_of(remainingValidity=days)
+        assert any(f"expires in {days} days" in remark for remark in report.remarks) is is_soon
+        assert report.expires_ms == NOW + days * DAY
     for told in (None, -1, "x", True):
         assert report_of(remainingValidity=told).expires_ms is None
 
@@ -258,6 +261,20 @@ def test_a_key_that_may_not_ask_about_itself_is_unknown(error):
     report, _ = a_run(MEXC.check_key(ACCOUNT), lambda _: error)
     assert (report.can_read, report.can_trade, report.can_withdraw) == (Verdict.UNKNOWN,) * 3
     assert report.products is None
+    assert any("does not tell" in remark for remark in report.remarks)
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_known"), [("SPOT_DEAL_WRITE", True), ("SPOT_DEAL_W", True), ("SPOT_DEAL_R", True), ("MAGIC", False)]
+)
+def test_a_right_of_no_known_form_is_told_of(scope, is_known):
+    remarks = report_of(permissions=f"{READS},{scope}").remarks
+    assert any(f"not known here: {scope}" in remark for remark in remarks) is not is_known
+
+
+def test_a_bare_right_to_withdraw_is_one():
+    report = report_of(permissions=f"{READS},SPOT_WITHDRAW")
+    assert (report.can_trade, report.can_withdraw) == (Verdict.NO, Verdict.YES)
 
 
 def test_no_words_about_rights_are_no_rights_denied():
@@ -308,3 +325,17 @@ def test_a_wallet_that_the_key_may_not_see_is_named():
     )
     assert len(wallets.balances) == 2
     assert wallets.missing == {"futures": "Not this one."}
+    wallets, _ = a_run(
+        MEXC.balances(ACCOUNT),
+        lambda request: FUTURES if not request.endpoint.name.endswith("GetAccount") else PermissionMissing("Nor this."),
+    )
+    assert wallets.missing == {"spot": "Nor this."}
+
+
+def test_a_futures_wallet_that_tells_no_open_profit_is_settled():
+    bare = {"success": True, "code": 0, "data": [{"currency": "USDT", "equity": 5, "cashBalance": 4}]}
+    wallets, _ = a_run(
+        MEXC.balances(ACCOUNT),
+        lambda request: {"balances": []} if request.endpoint.name.endswith("GetAccount") else bare,
+    )
+    assert wallets.balances == (Balance(account_type="futures", asset="USDT", total=Decimal(5)),)

@@ -10,6 +10,7 @@ import ccxt
 import pytest
 from ccxt import pro
 
+from shared.domain.markets import Market, Markets
 from shared.domain.trades import Fee, Kind, Product, TakerOrMaker
 from shared.exchanges import load
 from shared.exchanges.kit.contract import Heard
@@ -331,3 +332,29 @@ def test_other_messages_hold_no_trade(message):
 )
 def test_other_answers_hold_no_trade(response):
     assert OKX.read_rest(response, markets_of(sample("rest-no-trade-and-unreadable")), None) == Heard()
+
+
+@pytest.mark.parametrize("number", ["0", "7", "269", "276", "99", "108", "111", "114", "124", "129", "203", "210"])
+def test_a_number_beside_those_of_a_kind_is_not_taken_for_it(number):
+    heard = read_changed(HISTORY, subType=number)
+    assert (heard.trades, len(heard.unreadable)) == ((), 1)
+
+
+@pytest.mark.parametrize("number", ["117", "120", "235", "238", "323", "330", "375", "378"])
+def test_nor_is_one_beside_conversions_and_moved_positions(number):
+    assert len(read_changed(HISTORY, subType=number).unreadable) == 1
+
+
+HISTORY = next(one["id"] for one in SAMPLES if one["kind"] == "rest" and one["expected"]["trades"])
+
+
+@pytest.mark.parametrize(("linear", "product"), [(True, Product.LINEAR), (False, Product.INVERSE)])
+def test_a_contract_is_none_of_the_spot_markets_that_may_share_its_name(linear, product):
+    spot = Market(id="X-Y", symbol="X/Y", type="spot", base="X", quote="Y")
+    contract = Market(
+        id="X-Y", symbol="X/Y:Y", type="swap", base="X", quote="Y", settle="Y", contract_size=Decimal(1),
+        linear=linear, inverse=not linear,
+    )  # fmt: skip
+    row = sample(HISTORY)["raw"]["data"][0] | {"instId": "X-Y", "instType": "SWAP"}
+    (trade,) = OKX.read_rest(row, Markets([spot, contract]), None).trades
+    assert trade.product is product
