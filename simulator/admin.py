@@ -382,6 +382,7 @@ def _counters(world: World, asked: _Asked) -> Any:
             "sockets_open": len(exchange.sockets),
             "accounts_heard": sum(1 for _ in exchange.heard_accounts()),
             "weights": exchange.windows.used(),
+            "spent_ms": exchange.windows.spent(),
             "bans": exchange.windows.bans(exchange.now_ms()),
         }
         for exchange in asked.exchanges()

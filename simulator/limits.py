@@ -27,6 +27,7 @@ class Windows:
         self._buckets: dict[tuple[str, ...], tuple[float, int]] = {}
         self._bans: dict[tuple[str, ...], int] = {}
         self._offences: dict[tuple[str, ...], int] = {}
+        self._spent: dict[tuple[str, ...], float] = {}
 
     def take(
         self, key: tuple[str, ...], weight: float, *, limit: float, span_ms: int, now_ms: int, aligned: bool = False
@@ -37,6 +38,7 @@ class Windows:
             start = now_ms - now_ms % span_ms if aligned else now_ms
             window = self._windows[key] = [0.0, float(start + span_ms)]
         window[0] += weight
+        self._spend(key, weight * span_ms / limit)
         return Use(window[0], limit, int(window[1]))
 
     def drip(self, key: tuple[str, ...], weight: float, *, limit: float, per_s: float, now_ms: int, most: float) -> Use:
@@ -44,7 +46,15 @@ class Windows:
         level, before_ms = self._buckets.get(key, (0.0, now_ms))
         level = max(0.0, level - per_s * max(0, now_ms - before_ms) / 1000) + weight
         self._buckets[key] = (min(level, most), now_ms)
+        self._spend(key, weight / per_s * 1000)
         return Use(level, limit, now_ms + int(max(0.0, level - limit) / per_s * 1000))
+
+    def _spend(self, key: tuple[str, ...], span_ms: float) -> None:
+        self._spent[key] = self._spent.get(key, 0.0) + span_ms
+
+    def spent(self) -> dict[str, float]:
+        """How many milliseconds of its allowance each key has used up since the beginning."""
+        return {"/".join(key): round(span_ms, 3) for key, span_ms in self._spent.items()}
 
     def offend(self, key: tuple[str, ...]) -> int:
         """One more offence of `key`; how many there were, this one included."""

@@ -1,8 +1,10 @@
 """What every exchange's module promises, whichever exchanges there are: found by being there, tried by samples."""
 
 import json
+import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -19,10 +21,12 @@ from shared.exchanges.kit.contract import Broken, Feed, Request
 from shared.exchanges.kit.rhythm import NEVER
 from shared.exchanges.kit.wire import decode_json
 from shared.storage.values import json_text
+from simulator.world import find_dialects
 from tests.exchanges.messages import ACCOUNT, expected, heard_in, is_rest, markets_of, own_samples, real_messages, shown
 
 OWN = list(own_samples())
 REAL = list(real_messages())
+TESTS = Path(__file__).parents[1]
 NOW = 1_795_190_400_000
 GOOD_FIELDS = {"api_key": "A" * 32, "secret": "B" * 32, "passphrase": "C" * 8}
 
@@ -49,10 +53,34 @@ def key_of(exchange):
     return Credentials(good_fields(exchange))
 
 
+def own_tests(room, exchange):
+    """Its test files in a room of tests, as one text."""
+    files = (TESTS / room).glob("*.py")
+    return "".join(file.read_text() for file in files if re.match(rf"test_{exchange}(_|$)", file.stem))
+
+
+@pytest.mark.parametrize("exchange", names())
+def test_all_that_belongs_to_an_exchange_is_on_its_shelf(exchange):
+    assert exchange == load(exchange).id, "a module's file and its EXCHANGE go by one name"
+    assert (TESTS / "exchanges" / "samples" / f"{exchange}.json").exists(), "write its samples first"
+    assert exchange in find_dialects(), f"write its other side, simulator/{exchange}: without it little of it is tested"
+    assert own_tests("exchanges", exchange), f"test its oddities in tests/exchanges/test_{exchange}_*.py"
+    assert "ccxt" in own_tests("simulator", exchange), (
+        f"let ccxt read what the dialect says, in tests/simulator/test_{exchange}.py: "
+        "module and dialect are by one author, and may agree in a mistake"
+    )
+
+
 @pytest.mark.parametrize("exchange", names())
 def test_an_exchange_has_samples_with_source_and_date(exchange):
     samples = [sample for name, sample in OWN if name == exchange]
-    assert {"stream", "rest"} <= {sample["kind"] for sample in samples}
+    kinds = {sample["kind"] for sample in samples}
+    assert {"stream", "rest"} <= kinds, f"tests/exchanges/samples/{exchange}.json lacks some: it has {sorted(kinds)}"
+    trades = [trade for sample in samples for trade in sample["expected"]["trades"]]
+    assert {"buy", "sell"} <= {trade["side"] for trade in trades}
+    assert {"maker", "taker"} <= {trade["taker_or_maker"] for trade in trades}
+    assert any(sample["expected"]["unreadable"] for sample in samples), "give a sample of a row that cannot be read"
+    assert any(not any(sample["expected"].values()) for sample in samples), "give a sample of what is no fill"
     for sample in samples:
         assert sample["source"], sample["id"]
         date.fromisoformat(sample["date"])

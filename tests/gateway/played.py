@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from urllib.parse import urlsplit
 
 import websockets
 
@@ -11,12 +12,16 @@ from shared.domain.trades import Product
 from shared.domain.windows import Coverage, Window
 from shared.exchanges import load, names
 from shared.exchanges.kit.addresses import through
-from shared.exchanges.kit.contract import HistoryDue, TickerHeard, TradesHeard
+from shared.exchanges.kit.contract import Broken, Found, HistoryDue, TickerHeard, TradesHeard
+from simulator.clock import Clock
+from simulator.exchange import Exchange
+from simulator.http import Request as Handshake
 from simulator.world import find_dialects
 
 PLAYED = find_dialects()
 # Each account mode that an exchange's simulated counterpart knows; most have one.
 CASES = [(name, mode) for name in names() if name in PLAYED for mode in PLAYED[name].modes]
+FIRST_MODES = [(name, PLAYED[name].modes[0]) for name in names() if name in PLAYED]
 
 
 def newest(gaps):
@@ -24,22 +29,30 @@ def newest(gaps):
     return gaps[-1]
 
 
-def read_history(gateway, account, key, until, pick=newest):
-    """Every trade of every feed, by the loop that the contract describes; `pick` says what of the gaps is next."""
-    found = load(account.exchange)
-    history, markets = found.history, gateway.markets(account.exchange)
-    feeds = set(history.feeds(account, markets))
-    if history.discover is not None:
-        discovered = gateway.run(account, key, history.discover(account, markets))
-        feeds |= {*discovered.feeds, *discovered.sweep}
+def feeds_of(gateway, account, key):
+    """Every feed that the account may have traded in."""
+    history, markets = load(account.exchange).history, gateway.markets(account.exchange)
+    found = gateway.run(account, key, history.discover(account, markets)) if history.discover is not None else Found()
+    return {*history.feeds(account, markets), *found.feeds, *found.sweep}
+
+
+def read_history(gateway, account, key, until, pick=newest, *, since=None, feeds=None, holes=None):
+    """Every trade of every feed, by the loop that the contract describes; `pick` says what of the gaps is next.
+
+    With `holes`, a list, windows that hold more than the exchange can be asked for are put there; without it there
+    must be none.
+    """
+    history, markets = load(account.exchange).history, gateway.markets(account.exchange)
     trades = {}
-    for feed in sorted(feeds, key=lambda one: one.key):
-        wanted = Window(history.reach(feed, account, until), until)
+    for feed in sorted(feeds or feeds_of(gateway, account, key), key=lambda one: one.key):
+        wanted = Window(since or history.reach(feed, account, until), until)
         covered, memory = Coverage(), {}
         while gaps := covered.gaps(wanted):
             slice_ = history.slice(feed, pick(gaps), memory, account, until)
-            cursor = slice_.cursor
+            cursor, asked = slice_.cursor, []
             while True:
+                assert (slice_, cursor) not in asked, f"it asks for the same page of {feed.key} again and again"
+                asked.append((slice_, cursor))
                 answer = gateway.call(account, key, history.ask(feed, slice_, cursor, account))
                 page = history.read(feed, slice_, cursor, answer, account, markets)
                 assert page.unreadable == ()
@@ -47,9 +60,14 @@ def read_history(gateway, account, key, until, pick=newest):
                 memory = memory if page.memory is None else page.memory
                 covered = covered if page.proven is None else covered.add(page.proven)
                 if page.is_saturated:
-                    window = slice_.window
-                    half = Window((window.since + window.until) // 2, window.until)
-                    slice_ = history.slice(feed, half, memory, account, until)
+                    since_ms, until_ms = slice_.window.since, slice_.window.until
+                    if until_ms - since_ms <= history.smallest_ms:
+                        assert holes is not None, f"{feed.key} holds more at {slice_.window} than can be read"
+                        holes.append(slice_.window)
+                        covered = covered.add(slice_.window)
+                        break
+                    later = Window(until_ms - max((until_ms - since_ms) // 2, history.smallest_ms), until_ms)
+                    slice_ = history.slice(feed, later, memory, account, until)
                     cursor = slice_.cursor
                 elif page.next is None:
                     break
@@ -113,6 +131,7 @@ class Ear:
 
     def __init__(self, simulator, exchange, stream, protocol, ticket):
         self.url = through(simulator.url, exchange, stream.url("global", ticket))
+        self.exchange, self.stream = exchange, stream
         self.headers = stream.headers
         self.ping_s = 20 if stream.answers_pings else None
         self.protocol = protocol
@@ -221,3 +240,47 @@ async def listening(ears):
 
 def priced(events):
     return {event.ticker.symbol for event in events if isinstance(event, TickerHeard) and event.ticker.last}
+
+
+# ── Silence ───────────────────────────────────────────────────────────────────────────────────────────
+
+PROTOCOL_PING_MS = 20_000  # what holds a socket says one so often, where they are answered
+PATIENCE_MS = 180_000
+
+
+def rules_of(ear):
+    """The rules that the exchange keeps on an ear's socket."""
+    _, _, host, *path = urlsplit(ear.url).path.split("/")
+    asked = Handshake(method="GET", host=host, path="/" + "/".join(path), query=urlsplit(ear.url).query, headers={})
+    rules, _ = Exchange(PLAYED[ear.exchange], Clock(), 1).find_socket(asked)
+    return rules
+
+
+def left_in_silence(protocol, now):
+    """When it first speaks and when it gives its socket up, if it hears nothing more: ms from now, None for never."""
+    began, spoke = now, None
+    while protocol.deadline < began + PATIENCE_MS:
+        now = max(now, protocol.deadline)
+        events = protocol.tick(now)
+        if protocol.outbox() and spoke is None:
+            spoke = now - began
+        if any(isinstance(event, Broken) for event in events):
+            return spoke, now - began
+    return spoke, None
+
+
+def assert_it_keeps_its_socket_alive(ear):
+    """A live conversation that hears nothing more speaks before it is cut, and finds out that its socket is dead."""
+    rules, stream = rules_of(ear), ear.stream
+    ear.protocol.outbox()
+    spoke_ms, gave_up_ms = left_in_silence(ear.protocol, now_ms())
+    assert rules.answers_pings or not stream.answers_pings, "its pings are never answered: say `answers_pings=False`"
+    assert stream.answers_pings or gave_up_ms is not None, (
+        "nothing tells a dead socket from a quiet one: give it a ping"
+    )
+    if rules.silent_cut_s is not None:
+        is_pinged = rules.frames_count and stream.answers_pings
+        first_ms = PROTOCOL_PING_MS if is_pinged else PATIENCE_MS if spoke_ms is None else spoke_ms
+        assert first_ms < rules.silent_cut_s * 1000, f"the exchange cuts who is silent for {rules.silent_cut_s} s"
+    if rules.longest_life_s is not None and stream.lifetime_ms is not None:
+        assert stream.lifetime_ms < rules.longest_life_s * 1000, "its successor would come too late"

@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 
 from shared.domain.errors import RateLimited, TradeSyncError, Transient, UserActionNeeded
-from shared.exchanges import load, names
+from shared.exchanges import load
 from shared.exchanges.kit.contract import Live, Refused
 from tests.gateway.played import (
-    PLAYED,
+    FIRST_MODES,
     Ear,
     as_read,
     collected,
@@ -25,8 +25,7 @@ from tests.gateway.played import (
     trades_of,
 )
 
-CASES = [(name, PLAYED[name].modes[0]) for name in names() if name in PLAYED]
-over_all = pytest.mark.parametrize(("exchange", "mode"), CASES)
+over_all = pytest.mark.parametrize(("exchange", "mode"), FIRST_MODES)
 
 # What passes by itself. Options make each certain to be felt.
 PASSING = {
