@@ -60,8 +60,9 @@ def wallet(simulator, person):
 
 
 def cash(simulator, made):
+    """A coin to pay in: the dollar that it has, or whatever else."""
     held = {row["asset"] for row in simulator.truth(made)["balances"]}
-    return "USDT" if "USDT" in held else "USD"
+    return next((coin for coin in ("USDT", "USD", "EUR") if coin in held), min(held))
 
 
 def told_movements(gateway, account, key, since_ms, assets):
