@@ -257,6 +257,8 @@ def conversations():
 
 
 CONVERSATIONS = list(conversations())
+
+
 class AnyTicket(dict[str, object]):
     """Whatever a protocol wants to have fetched first is there: spans in milliseconds, else an address or token."""
 
