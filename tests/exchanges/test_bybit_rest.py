@@ -482,6 +482,9 @@ def error(code: int, message: str = "", headers: Mapping[str, str] | None = None
         (10429, RateLimited),
         (33004, KeyRejected),
         (987654, ContractBroken),
+        (429, RateLimited),
+        (403, RateLimited),
+        ("10003", KeyRejected),
     ],
 )
 def test_each_code_says_what_to_do(code, kind):
@@ -489,8 +492,27 @@ def test_each_code_says_what_to_do(code, kind):
     assert type(error(code, "words", status=400)) is kind
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        (100028, "The API cannot be accessed by unified account users.", AccountModeChanged),
+        (170121, "Invalid symbol.", MarketGone),
+        (3400214, "Server error, please try again later", ExchangeUnavailable),
+        (170005, "Too many new orders; rate limit exceeded", RateLimited),
+        (170999, "something else", ContractBroken),
+    ],
+)
+def test_a_code_that_is_not_listed_is_known_by_its_words(code, message, kind):
+    assert type(error(code, message)) is kind
+
+
+def test_a_code_that_says_nothing_from_a_failing_server_is_its_failure():
+    assert type(error(987654, "strange", status=502)) is ExchangeUnavailable
+
+
 def test_a_good_answer_is_no_error():
     assert error(0) is None
+    assert error("0") is None
 
 
 def test_words_of_the_exchange_are_kept_where_they_help():
@@ -549,7 +571,7 @@ def test_a_403_that_does_not_explain_itself_is_a_limit(body):
         (200, {}, ContractBroken),
         (200, [], ContractBroken),
         (200, None, ContractBroken),
-        (200, {"retCode": "0"}, ContractBroken),
+        (200, {"retCode": "ok"}, ContractBroken),
     ],
 )
 def test_an_answer_that_is_no_envelope_is_judged_by_its_status(status, body, kind):

@@ -265,6 +265,9 @@ def test_what_earns_or_is_locked_is_summed_into_its_coin():
         ("EAccount:Invalid permissions:BTC trading restricted for US:WA.", RegionNotAllowed),
         ("EGeneral:IP address not allowed", AddressNotAllowed),
         ("ETrade:User Locked", UserActionNeeded),
+        ("EUser:Locked", UserActionNeeded),
+        ("EAPI:Key expired", KeyRejected),
+        ("EAPI:Invalid OTP", KeyRejected),
         ("EAuth:Account temporary disabled", UserActionNeeded),
         ("EQuery:Unknown asset pair", MarketGone),
         ("EService:Unavailable", ExchangeUnavailable),
@@ -284,6 +287,7 @@ def test_each_refusal_is_whose_fault_it_is(text, kind):
     ("text", "until_ms", "ban"),
     [
         ("EAPI:Rate limit exceeded", NOW + 15_000, False),
+        ("EGeneral:Requests too frequent", NOW + 15_000, False),
         ("EService: Throttled: 1795190460", 1_795_190_460_000, False),
         ("EService: Throttled: 1000000000", NOW + 1_000, False),
         ("EGeneral:Temporary lockout", NOW + 900_000, True),
@@ -308,14 +312,23 @@ def test_a_warning_and_an_empty_list_are_no_errors():
     [
         (520, "<html>", ExchangeUnavailable),
         (403, "<html>not available in your country</html>", RegionNotAllowed),
-        (403, "<html>Just a moment</html>", ExchangeUnavailable),
+        (403, "<html>Just a moment</html>", RateLimited),
+        (403, {}, RateLimited),
         (401, {}, KeyRejected),
+        (200, {"error": "EAPI:Invalid key"}, KeyRejected),
+        (502, {"error": ["EGeneral:Something new"]}, ExchangeUnavailable),
         (404, {}, ContractBroken),
         (200, {"error": []}, ContractBroken),
     ],
 )
 def test_a_status_is_read_where_no_text_is_told(status, body, kind):
     assert type(KRAKEN.error_of(status, {}, body, CALLS["BalanceEx"], NOW)) is kind
+
+
+def test_whom_the_wall_turns_away_stays_away_for_a_minute_with_all_his_connections():
+    error = KRAKEN.error_of(403, {}, "<html>Just a moment</html>", CALLS["BalanceEx"], NOW)
+    assert isinstance(error, RateLimited)
+    assert (error.until_ms, error.ban, error.scope) == (NOW + 60_000, True, "address")
 
 
 def test_the_time_is_the_middle_of_the_second_that_is_told():

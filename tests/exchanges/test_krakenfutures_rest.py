@@ -275,7 +275,10 @@ def test_every_wallet_is_read_and_positions_are_no_coins():
         (403, {"errors": [{"message": "Insufficient permission"}]}, PermissionMissing),
         (403, {}, PermissionMissing),
         (403, "<html>not available in your country</html>", RegionNotAllowed),
-        (403, "<html>Just a moment</html>", ExchangeUnavailable),
+        (403, "<html>Just a moment</html>", RateLimited),
+        (200, {"errors": ["Something new"]}, ContractBroken),
+        (401, {"errors": ["Something new"]}, KeyRejected),
+        (403, {"errors": ["Something new"]}, PermissionMissing),
         (503, {}, ExchangeUnavailable),
         (502, "<html>", ExchangeUnavailable),
         (404, {}, ContractBroken),
@@ -297,6 +300,13 @@ def test_a_limit_is_told_by_a_word_or_by_a_status(call, status, body, pause_ms):
     error = FUTURES.error_of(status, {}, body, CALLS[call], NOW)
     assert isinstance(error, RateLimited)
     assert (error.until_ms, error.scope) == (NOW + pause_ms, "account")
+
+
+@pytest.mark.parametrize(("status", "pause_ms"), [(403, 60_000), (429, 10_000)])
+def test_a_page_is_about_the_address_and_not_the_key(status, pause_ms):
+    error = FUTURES.error_of(status, {}, "<html>Just a moment</html>", CALLS["accounts"], NOW)
+    assert isinstance(error, RateLimited)
+    assert (error.until_ms, error.scope) == (NOW + pause_ms, "address")
 
 
 def test_the_time_stands_in_every_answer():

@@ -108,11 +108,13 @@ CODES = {
 }
 
 
-@pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 451, 500])
 @pytest.mark.parametrize("code", CODES)
 def test_each_code_says_what_to_do_whatever_the_status(code, status):
     error = error_of({"code": code, "msg": "said"}, status=status)
-    assert type(error) is CODES[code]
+    # A code that says nothing to us, with the status of a failing server: the server fails.
+    failing = CODES[code] is ContractBroken and status == 500
+    assert type(error) is (ExchangeUnavailable if failing else CODES[code])
 
 
 def test_each_code_has_its_own_sentence():
@@ -131,6 +133,11 @@ def test_a_good_answer_is_no_error():
         ("symbol not exists", MarketGone),
         ("This is a Unified Account", AccountModeChanged),
         ("duration should be within 7 days", ContractBroken),
+        ("Your current country/region is not supported", RegionNotAllowed),
+        ("Our services are currently unavailable in the U.S.", RegionNotAllowed),
+        ("This account is frozen", UserActionNeeded),
+        ("Service not available", ExchangeUnavailable),
+        ("Requests are too frequent", RateLimited),
     ],
 )
 def test_a_wrong_parameter_is_told_apart_by_its_words(message, kind):
@@ -157,7 +164,13 @@ def test_an_empty_pool_without_a_reset_waits_a_second_and_a_public_one_is_the_ad
 
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(403, "<html>Forbidden</html>"), (403, {"code": "403", "msg": "Forbidden"}), (429 - 19, b"error code: 1015")],
+    [
+        (403, "<html>Forbidden</html>"),
+        (403, {"code": "403", "msg": "Forbidden"}),
+        (410, b"error code: 1015"),
+        (429, "error code: 1015"),
+        (429, "<html><title>Access denied</title><h1>Error <span>1015</span></h1> You are being rate limited</html>"),
+    ],
 )
 def test_the_network_before_the_exchange_locks_the_address_out(status, body):
     error = error_of(body, status=status)
@@ -172,6 +185,8 @@ def test_the_network_before_the_exchange_locks_the_address_out(status, body):
         (200, b'{"code":"2000', ExchangeUnavailable),
         (500, {"code": "500", "msg": "oops"}, ExchangeUnavailable),
         (502, "<html>Bad gateway</html>", ExchangeUnavailable),
+        (503, {"code": "503000", "msg": "x"}, ExchangeUnavailable),
+        (401, "", KeyRejected),
         (404, {"code": "404", "msg": "Not Found"}, ContractBroken),
         (404, "nothing here", ContractBroken),
         (200, {"data": []}, ContractBroken),

@@ -318,6 +318,12 @@ def error_of(status: int, body: Any, of: Endpoint = FILLS, **headers: str) -> Tr
         (401, "50105", KeyRejected),
         (401, "50106", KeyRejected),
         (401, "50107", ContractBroken),
+        (401, "50112", ClockWrong),
+        (410, "50005", ExchangeUnavailable),
+        (200, "50007", UserActionNeeded),
+        (200, "50008", KeyRejected),
+        (200, "50009", ExchangeUnavailable),
+        (200, "50012", UserActionNeeded),
         (401, "50110", AddressNotAllowed),
         (401, "50111", KeyRejected),
         (401, "50113", KeyRejected),
@@ -337,6 +343,19 @@ def test_each_code_is_one_of_our_errors(status, code, kind):
     error = error_of(status, {"code": code, "msg": "words", "data": []})
     assert type(error) is kind
     assert error.sentence[0].isupper()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("Due to local laws and regulations, your country or region is not supported", RegionNotAllowed),
+        ("Service is under maintenance, try again later", ExchangeUnavailable),
+        ("Requests too frequent", RateLimited),
+        ("Something else", ContractBroken),
+    ],
+)
+def test_a_code_that_is_not_listed_is_known_by_its_words(said, kind):
+    assert type(error_of(200, {"code": "59999", "msg": said, "data": []})) is kind
 
 
 @pytest.mark.parametrize("status", [200, 429])

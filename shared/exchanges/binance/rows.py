@@ -161,8 +161,10 @@ def _trade_from_order_update(event: Row, markets: Markets, product: Product | No
 def read_rest(body: Any, markets: Markets, product: Product | None) -> Heard:
     """One REST response: a list of fills. Other answers hold no trade; an error answer cannot be read."""
     if isinstance(body, Mapping):
-        if isinstance(body.get("code"), int) and body["code"] < 0:
-            raise UnreadableRow(f"an error answer: {body['code']} {optional_text(body, 'msg') or ''}")
+        # Errors bear a negative code, refusals of a whole country zero; a good answer of few words says 200.
+        code = body.get("code")
+        if isinstance(code, int) and (code < 0 or (code == 0 and "msg" in body)):
+            raise UnreadableRow(f"an error answer: {code} {optional_text(body, 'msg') or ''}".rstrip())
         rows = body.get("result") if isinstance(body.get("result"), list) else [body]
     elif isinstance(body, list):
         rows = body
@@ -183,8 +185,13 @@ def _is_something_else(row: Any) -> bool:
 
 
 def trade_from_row(row: Row, markets: Markets, product: Product | None) -> Trade:
-    """A fill of myTrades, myAllocations (both say isBuyer) or userTrades (says side)."""
+    """A fill of myTrades, myAllocations (both say isBuyer) or userTrades (says side).
+
+    Fills of margin accounts are spot's with `isIsolated` (docs, Query Margin Account's Trade List).
+    """
     is_spot = "isBuyer" in row
+    if product is None and is_spot and "isIsolated" in row:
+        product = Product.MARGIN
     market = _market(markets, text(row, "symbol"), _SPOT if is_spot else _FUTURES, product)
     allocation = optional_text(row, "allocationId")
     price, quantity = positive(row, "price"), positive(row, "qty")

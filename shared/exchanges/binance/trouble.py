@@ -11,11 +11,10 @@ from shared.domain.errors import (
     KeyRejected,
     MarketGone,
     PermissionMissing,
-    RegionNotAllowed,
     TradeSyncError,
 )
 from shared.exchanges.kit.contract import Endpoint
-from shared.exchanges.kit.trouble import is_page, pause, unavailable
+from shared.exchanges.kit.trouble import is_page, not_served, pause, unavailable
 
 _MINUTE = 60_000
 _BUSY = frozenset({-1000, -1001, -1004, -1006, -1007, -1008, -1016})
@@ -32,13 +31,14 @@ def error_of(
     if status in {418, 429} or code in {-1003, -1015}:
         return _too_many(status, headers, message, now_ms)
     if code < 0 and status != 451:
-        return error_of_code(code, message, is_futures=endpoint.pool == "futures")
+        error = error_of_code(code, message, is_futures=endpoint.pool == "futures")
+        return (unavailable(status, body) or error) if type(error) is ContractBroken else error
     return _error_of_status(status, headers, body, now_ms)
 
 
 def _error_of_status(status: int, headers: Mapping[str, str], body: Any, now_ms: int) -> TradeSyncError:
-    if status == 451:
-        return RegionNotAllowed("Binance does not serve the country this server is in.")
+    if error := not_served(status, body):
+        return error
     if status == 403:
         return pause(
             "Binance's firewall turned the request away.", headers, now_ms, floor_ms=5 * _MINUTE, ban=is_page(body)
@@ -118,6 +118,8 @@ def _told(body: Any) -> tuple[int, str]:
     if not isinstance(body, Mapping):
         return 0, ""
     code, message = body.get("code"), body.get("msg")
+    if isinstance(code, str) and re.fullmatch(r"-?\d{1,9}", code, re.ASCII):
+        code = int(code)
     return (
         code if isinstance(code, int) and not isinstance(code, bool) else 0,
         message if isinstance(message, str) else "",

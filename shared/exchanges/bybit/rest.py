@@ -4,6 +4,7 @@ A refused call is HTTP 200 with a `retCode`; only the limit of an address, a blo
 show in the status. Docs: https://bybit-exchange.github.io/docs/v5/error and /v5/rate-limit, read 2026-11.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,7 +24,17 @@ from shared.domain.errors import (
 )
 from shared.exchanges.bybit.hosts import REST, SANDBOXES
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
-from shared.exchanges.kit.trouble import Refusals, is_page, pause, refusal, unavailable, whole_header
+from shared.exchanges.kit.trouble import (
+    Refusals,
+    Words,
+    is_page,
+    not_served,
+    pause,
+    refusal,
+    speaks_of_a_country,
+    unavailable,
+    whole_header,
+)
 
 
 def _pool(name: str, per_second: float) -> Pool:
@@ -145,7 +156,26 @@ _REFUSALS: Refusals = {
     "10029": (MarketGone, "The exchange does not offer this market to this account."),
     "33004": (KeyRejected, "The API key has expired; make a new one at the exchange."),
 }
-_COUNTRY_WORDS = ("country", "region", "restricted", "jurisdiction", "geo", "compliance", "mainland")
+# What codes that are not listed say (docs, Error Codes: those of single products run into hundreds).
+_WORDS: Words = (
+    (
+        r"unified account|account (type|mode)",
+        AccountModeChanged,
+        "The exchange says that this account is of another mode.",
+    ),
+    (
+        r"invalid symbol|symbol (is )?(invalid|not exist)|symbol does not exist|not supported symbol",
+        MarketGone,
+        "The exchange does not offer this market.",
+    ),
+    (
+        r"server (error|timeout|busy)|internal error|try again later|maintenance|unavailable",
+        ExchangeUnavailable,
+        "The exchange does not answer properly right now.",
+    ),
+)
+_OFTEN = re.compile(r"rate limit|too many|too frequent|frequency protection|ip limit")
+_MORE_OF_COUNTRIES = re.compile(r"restricted|\bgeo|compliance|mainland")
 
 
 def error_of(
@@ -153,8 +183,10 @@ def error_of(
 ) -> TradeSyncError | None:
     """Our error for an answer, None for a good one."""
     code = body.get("retCode") if isinstance(body, Mapping) else None
+    if isinstance(code, str) and re.fullmatch(r"\d{1,9}", code, re.ASCII):
+        code = int(code)
     if isinstance(code, int) and not isinstance(code, bool) and code != 0:
-        return error_of_code(code, str(body.get("retMsg", "")), headers, now_ms)
+        return error_of_code(code, str(body.get("retMsg", "")), headers, now_ms, status=status)
     if status >= 400:
         return _error_of_status(status, headers, body, endpoint, now_ms)
     trouble = unavailable(status, body)
@@ -168,6 +200,8 @@ def _error_of_status(
 ) -> TradeSyncError:
     if status == 403:
         return _refused_address(_words(body), headers, now_ms)
+    if error := not_served(status, body):
+        return error
     if status == 429:
         return pause("The exchange protects itself: too many requests.", headers, now_ms, floor_ms=_SHORT_PAUSE_MS)
     if status == 401:
@@ -175,7 +209,9 @@ def _error_of_status(
     return unavailable(status, body) or ContractBroken(f"The exchange answers {endpoint.path} with HTTP {status}.")
 
 
-def error_of_code(code: int, message: str, headers: Mapping[str, str], now_ms: int) -> TradeSyncError:
+def error_of_code(
+    code: int, message: str, headers: Mapping[str, str], now_ms: int, *, status: int = 200
+) -> TradeSyncError:
     """Our error for a `retCode`: the sockets use the same codes."""
     reset_ms = whole_header(headers, "x-bapi-limit-reset-timestamp")
     if code == 10006:
@@ -187,20 +223,22 @@ def error_of_code(code: int, message: str, headers: Mapping[str, str], now_ms: i
             until_ms=reset_ms,
             scope="account",
         )
-    if code in {10018, 10429}:
+    is_unknown_limit = str(code) not in _REFUSALS and _OFTEN.search(message.lower()) is not None
+    if code in {10018, 10429, 429} or (code not in {10009, 403} and is_unknown_limit):
         floor_ms = _PAUSE_OF_ADDRESS_MS if code == 10018 else _SHORT_PAUSE_MS
         return pause(
             "This address has asked the exchange too often.", headers, now_ms, floor_ms=floor_ms, ban=code == 10018
         )
-    if code == 10009:
+    if code in {10009, 403}:
         return _refused_address(message, headers, now_ms)
-    return refusal(str(code), message, _REFUSALS, path="the question")
+    return refusal(str(code), message, _REFUSALS, path="the question", words=_WORDS, status=status)
 
 
 def _refused_address(words: str, headers: Mapping[str, str], now_ms: int) -> TradeSyncError:
     """A 403 or 10009 is a blocked country or an address that asked too often: only the words tell which."""
     said = words.lower()
-    if any(word in said for word in _COUNTRY_WORDS) and "too frequent" not in said:
+    is_country = speaks_of_a_country(said) or _MORE_OF_COUNTRIES.search(said) is not None
+    if is_country and "too frequent" not in said:
         return RegionNotAllowed("The exchange does not serve the country of this server's address.")
     return pause(
         "The exchange has locked this address out for a while: too many requests.",

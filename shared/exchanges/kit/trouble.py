@@ -31,6 +31,15 @@ def is_page(body: Any) -> bool:
     return isinstance(body, str | bytes)
 
 
+def not_served(status: int, body: Any) -> TradeSyncError | None:
+    """`RegionNotAllowed` where the wall before an exchange turns a country away: by HTTP 451, or by the words of a page
+    with 403, which alone tell it from a lock for too many requests. Else None.
+    """
+    if status == 451 or (status == 403 and is_page(body) and speaks_of_a_country(body)):
+        return RegionNotAllowed("The exchange does not serve the country of this server's address.")
+    return None
+
+
 def unavailable(status: int, body: Any) -> TradeSyncError | None:
     """`ExchangeUnavailable` for a server's own failure (5xx, 408, 425) and for a good status without JSON; else None.
 
@@ -46,12 +55,19 @@ def unavailable(status: int, body: Any) -> TradeSyncError | None:
     return None
 
 
-def refusal(code: str, said: str, refusals: Refusals, *, path: str, words: Words = ()) -> TradeSyncError:
-    """Our error for an exchange's code, else for its words, else `ContractBroken` with both of them."""
+def refusal(
+    code: str, said: str, refusals: Refusals, *, path: str, words: Words = (), status: int = 0
+) -> TradeSyncError:
+    """Our error for an exchange's code, else for its words, else for a `status` of a server's own failure, else
+    `ContractBroken` with both of them.
+    """
     kind, sentence = refusals.get(code, (None, ""))
     if kind is None:
         found = (one for one in words if re.search(one[0], said.lower()))
-        _, kind, sentence = next(found, ("", ContractBroken, f"The exchange refuses {path} with code {code}"))
+        unknown = f"The exchange refuses {path} with code {code}" if code else f"The exchange refuses {path}"
+        _, kind, sentence = next(found, ("", ContractBroken, unknown))
+        if kind is ContractBroken and status >= 500:
+            return ExchangeUnavailable(f"The exchange answers with HTTP {status}.")
     if issubclass(kind, ContractBroken):
         return kind(f"{sentence}: {said[:200]}" if said else f"{sentence}.")
     return kind(sentence)

@@ -59,7 +59,7 @@ def market_on_socket(markets: Markets, symbol: str) -> Market:
 
 
 def market_of_pair(markets: Markets, pair: str) -> Market:
-    """The market of a pair as history names it: by its id, its short name, or as it was called before its end.
+    """The market of a pair as history names it: by its id, its short or its socket's name, or that before its end.
 
     A pair that is not traded any more is taken apart: its quote is one of those that there are. Raises
     `UnreadableRow` where that does not work.
@@ -67,6 +67,8 @@ def market_of_pair(markets: Markets, pair: str) -> Market:
     market = markets.find(Product.SPOT, pair)
     if market is not None:
         return market
+    if "/" in pair:  # the name that sockets use
+        return market_on_socket(markets, pair)
     parts = [(coin(base), coin(quote)) for base, quote in _parted(pair)]
     listed = (markets.find_symbol(f"{base}/{quote}") for base, quote in parts)
     market = next((one for one in listed if one is not None), None)

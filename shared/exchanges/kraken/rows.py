@@ -32,6 +32,7 @@ from shared.exchanges.kit.numbers import product as exact_product
 from shared.exchanges.kit.numbers import total as exact_total
 from shared.exchanges.kit.reading import fee_lines, read_each, side
 from shared.exchanges.kraken.names import coin, market_of_pair, market_on_socket
+from shared.exchanges.kraken.trouble import refusals_in
 
 TXID = "txid"  # where a row of history keeps the key that it was filed under
 _ROLES = {"m": TakerOrMaker.MAKER, "t": TakerOrMaker.TAKER}
@@ -131,15 +132,22 @@ def read_stream(message: Any, markets: Markets, product: Product | None, now: in
 
 
 def read_rest(response: Any, markets: Markets, product: Product | None) -> Heard:
-    """The trades of one response of history: the whole envelope, its result, its trades, or one row with its txid."""
+    """The trades of one response of history: the whole envelope, its result, its trades, or one row with its txid.
+
+    Trades that were asked for by their txids stand in the result itself (docs, Query Trades Info).
+    """
     del product
     found = row_of(response, "the response")
-    if found.get("error"):
-        raise UnreadableRow(f"the exchange answered with an error: {found['error']}")
+    if refused := refusals_in(found):
+        raise UnreadableRow(f"the exchange answered with an error: {'; '.join(refused)}")
     result = row_of(found.get("result", found), "'result'")
-    rows = [result] if TXID in result else filed(row_of(result.get("trades", {}), "'trades'"))
+    rows = [result] if TXID in result else filed(row_of(result.get("trades", _asked_for(result)), "'trades'"))
     trades, unreadable = read_rows(rows, markets)
     return Heard(trades=trades, unreadable=unreadable)
+
+
+def _asked_for(result: Row) -> Row:
+    return {txid: row for txid, row in result.items() if isinstance(row, Mapping) and "ordertxid" in row}
 
 
 def filed(trades: Mapping[str, Any]) -> list[Any]:

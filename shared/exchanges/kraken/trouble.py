@@ -20,15 +20,16 @@ from shared.domain.errors import (
     UserActionNeeded,
 )
 from shared.exchanges.kit.contract import Endpoint
-from shared.exchanges.kit.trouble import Words, is_page, pause, refusal, unavailable
+from shared.exchanges.kit.trouble import Words, not_served, pause, refusal, unavailable
 
 _SHORT_PAUSE_MS = 1_000
 _COUNTER_PAUSE_MS = 15_000  # going on extends the block; in this time a third of the counter comes back
 _LOCKOUT_MS = 900_000
+_WALL_MS = 60_000  # nothing is written about it: long enough for a challenge to pass, short enough for a mistake
 
 _WORDS: Words = (
     (
-        r"invalid key",
+        r"invalid key|\bkey\b.*\bexpired\b|\bexpired\b.*\bkey\b",
         KeyRejected,
         "The exchange does not know this API key: it may be mistyped, revoked, expired, or a key of Kraken Futures.",
     ),
@@ -59,7 +60,7 @@ _WORDS: Words = (
         "The API key lacks a permission that reading needs, or is bound to other addresses than this server's.",
     ),
     (
-        r"user locked|temporary disabled|unconfirmed|account.*(locked|disabled|frozen)",
+        r"user.{0,2}locked|temporary disabled|unconfirmed|account.*(locked|disabled|frozen)",
         UserActionNeeded,
         "The exchange has locked this account; ask its support.",
     ),
@@ -78,37 +79,36 @@ _WORDS: Words = (
 )
 
 
+def refusals_in(body: Any) -> list[str]:
+    """The errors that an answer names. Warnings (`W…`) come with a good one."""
+    told = body.get("error") if isinstance(body, Mapping) else None
+    texts = [told] if isinstance(told, str) else told if isinstance(told, list) else []
+    return [text for text in map(str, texts) if text and not text.startswith("W")]
+
+
 def error_of(
     status: int, headers: Mapping[str, str], body: Any, endpoint: Endpoint, now_ms: int
 ) -> TradeSyncError | None:
     """Our error for an answer, None for a good one."""
-    told = body.get("error") if isinstance(body, Mapping) else None
-    texts = [text for text in map(str, told) if not text.startswith("W")] if isinstance(told, list) else []
-    if texts:
+    if texts := refusals_in(body):
         scope = "account" if endpoint.signed else "address"
-        return error_of_text("; ".join(texts), headers, now_ms, path=endpoint.path, scope=scope)
+        return error_of_text("; ".join(texts), headers, now_ms, path=endpoint.path, scope=scope, status=status)
     if status == 429:
         return pause("This address has asked the exchange too often.", headers, now_ms, floor_ms=_COUNTER_PAUSE_MS)
     if status == 401:
         return KeyRejected()
     if status == 403:
-        return _turned_away(body)
-    trouble = unavailable(status, body)
+        # The wall before the exchange: whoever goes on knocking is kept out longer.
+        sentence = "The exchange turns this server's address away (HTTP 403)."
+        return not_served(status, body) or pause(sentence, headers, now_ms, floor_ms=_WALL_MS, ban=True)
+    trouble = not_served(status, body) or unavailable(status, body)
     if trouble is None and (status >= 400 or not isinstance(body, Mapping) or "result" not in body):
         return ContractBroken(f"The exchange answers {endpoint.path} with HTTP {status} and no result.")
     return trouble
 
 
-def _turned_away(body: Any) -> TradeSyncError:
-    """A 403 comes from the wall before the exchange: for a country, or for a while."""
-    said = str(body).lower() if is_page(body) else ""
-    if re.search(r"restricted|country|region|jurisdiction", said):
-        return RegionNotAllowed("The exchange does not serve the country of this server's address.")
-    return ExchangeUnavailable("The exchange turns this server's address away (HTTP 403).")
-
-
 def error_of_text(
-    said: str, headers: Mapping[str, str], now_ms: int, *, path: str, scope: str = "account"
+    said: str, headers: Mapping[str, str], now_ms: int, *, path: str, scope: str = "account", status: int = 200
 ) -> TradeSyncError:
     """Our error for what the exchange says; sockets use the same texts."""
     words = said.lower()
@@ -119,9 +119,9 @@ def error_of_text(
     if "temporary lockout" in words:
         sentence = "The exchange has locked this key out for a while: it was refused too often."
         return pause(sentence, headers, now_ms, floor_ms=_LOCKOUT_MS, ban=True, scope=scope)
-    if re.search(r"rate limit|too many requests|throttled", words):
+    if re.search(r"rate limit|too many requests|too frequent|throttled", words):
         whose = "This key" if scope == "account" else "This address"
         return pause(
             f"{whose} has asked the exchange too often.", headers, now_ms, floor_ms=_COUNTER_PAUSE_MS, scope=scope
         )
-    return refusal("", said, {}, path=path, words=_WORDS)
+    return refusal("", said, {}, path=path, words=_WORDS, status=status)

@@ -33,6 +33,7 @@ from shared.exchanges.kit.identity import identity
 from shared.exchanges.kit.numbers import product as exact_product
 from shared.exchanges.kit.numbers import quotient
 from shared.exchanges.kit.reading import fee_lines, read_each, side
+from shared.exchanges.krakenfutures.trouble import refusal_in
 
 _Reader = Callable[[Row, Markets, Product | None], Trade]
 
@@ -186,8 +187,8 @@ def read_stream(message: Any, markets: Markets, product: Product | None) -> Hear
 def read_rest(response: Any, markets: Markets, product: Product | None) -> Heard:
     """The trades of one response: of history, of the list of last fills, or one row of either."""
     found = row_of(response, "the response")
-    if found.get("result") == "error":
-        raise UnreadableRow(f"the exchange answered with an error: {found.get('error', '')}")
+    if refused := refusal_in(found):
+        raise UnreadableRow(f"the exchange answered with an error: {refused}")
     if "fills" in found or "fill_id" in found:
         return _read(found.get("fills", [found]), trade_from_last_fill, markets, product, "the fill")
     rows = [found] if _either(found, "event") is not None else found.get("elements", [])

@@ -3,7 +3,6 @@
 Docs, Futures REST Error Codes, read 2026-11.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,15 +12,15 @@ from shared.domain.errors import (
     KeyRejected,
     MarketGone,
     PermissionMissing,
-    RegionNotAllowed,
     TradeSyncError,
     UserActionNeeded,
 )
 from shared.exchanges.kit.contract import Endpoint
-from shared.exchanges.kit.trouble import Refusals, Words, is_page, pause, refusal, unavailable
+from shared.exchanges.kit.trouble import Refusals, Words, is_page, not_served, pause, refusal, unavailable
 
 _PAUSE_MS = 10_000
 _HISTORY_PAUSE_MS = 60_000  # in which ten of its hundred tokens come back
+_WALL_MS = 60_000  # nothing is written about it: long enough for a challenge to pass, short enough for a mistake
 
 _REJECTED = (
     KeyRejected,
@@ -48,31 +47,42 @@ _WORDS: Words = (
     (r"auth|api.?key|signature", *_REJECTED),
     (r"unavailable|maintenance|internal|server error|timeout", *_DOWN),
 )
-_COUNTRY = r"restricted|country|region|jurisdiction"
 
 
 def error_of(
     status: int, headers: Mapping[str, str], body: Any, endpoint: Endpoint, now_ms: int
 ) -> TradeSyncError | None:
     """Our error for an answer, None for a good one."""
-    said = _said(body)
+    said = refusal_in(body)
     if said == "apiLimitExceeded" or status == 429:
-        scope = "account" if endpoint.signed else "address"
+        # A limit of the key has its word: a page comes from the wall before the exchange, which knows addresses only.
+        scope = "account" if endpoint.signed and not (is_page(body) and body) else "address"
+        whose = "This key" if scope == "account" else "This address"
         floor_ms = _HISTORY_PAUSE_MS if endpoint.pool == "history" else _PAUSE_MS
-        return pause("This key has asked the exchange too often.", headers, now_ms, floor_ms=floor_ms, scope=scope)
-    if said and not (status >= 500 and said not in _REFUSALS):
-        return refusal(said, said, _REFUSALS, path=endpoint.path, words=_WORDS)
-    if status == 401:
-        return _REJECTED[0](_REJECTED[1])
-    if status == 403:
-        return _turned_away(body)
-    trouble = unavailable(status, body)
+        return pause(f"{whose} has asked the exchange too often.", headers, now_ms, floor_ms=floor_ms, scope=scope)
+    error = refusal(said, said, _REFUSALS, path=endpoint.path, words=_WORDS, status=status) if said else None
+    if error is not None and not (type(error) is ContractBroken and status in {401, 403, 451}):
+        return error
+    if status in {401, 403}:
+        return _refused(status, headers, body, now_ms)
+    trouble = not_served(status, body) or unavailable(status, body)
     if trouble is None and (status >= 400 or not isinstance(body, Mapping)):
         return ContractBroken(f"The exchange answers {endpoint.path} with HTTP {status} and no data.")
     return trouble
 
 
-def _said(body: Any) -> str:
+def _refused(status: int, headers: Mapping[str, str], body: Any, now_ms: int) -> TradeSyncError:
+    """A 403 as a page comes from the wall before the exchange, and whoever goes on knocking there is kept out longer;
+    as data it is about the key.
+    """
+    if status == 403 and is_page(body):
+        sentence = "The exchange turns this server's address away (HTTP 403)."
+        return not_served(status, body) or pause(sentence, headers, now_ms, floor_ms=_WALL_MS, ban=True)
+    kind, sentence = _REJECTED if status == 401 else _MISSING
+    return kind(sentence)
+
+
+def refusal_in(body: Any) -> str:
     """The error's word: `error`, or the first of `errors`."""
     if not isinstance(body, Mapping):
         return ""
@@ -80,15 +90,6 @@ def _said(body: Any) -> str:
     first = errors[0] if isinstance(errors, list) and errors else None
     told = body.get("error") or (first.get("message") or first.get("code") if isinstance(first, Mapping) else first)
     return str(told or ("unknownError" if body.get("result") == "error" else ""))
-
-
-def _turned_away(body: Any) -> TradeSyncError:
-    """A 403 as a page comes from the wall before the exchange; as data it is about the key."""
-    if not is_page(body):
-        return _MISSING[0](_MISSING[1])
-    if re.search(_COUNTRY, str(body).lower()):
-        return RegionNotAllowed("The exchange does not serve the country of this server's address.")
-    return ExchangeUnavailable("The exchange turns this server's address away (HTTP 403).")
 
 
 def error_of_words(said: str) -> TradeSyncError:

@@ -4,6 +4,7 @@ A refused call has its own `code` in the envelope, with HTTP 200 or 4xx; the CDN
 pages. Docs: https://www.kucoin.com/docs-new/rate-limit and /docs-new/error-code, read 2026-11.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,16 @@ from shared.domain.errors import (
     UserActionNeeded,
 )
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
-from shared.exchanges.kit.trouble import Refusals, Words, is_page, pause, refusal, unavailable, whole_header
+from shared.exchanges.kit.trouble import (
+    Refusals,
+    Words,
+    is_page,
+    not_served,
+    pause,
+    refusal,
+    unavailable,
+    whole_header,
+)
 
 UNIFIED = "unified"
 CLASSIC = "classic"
@@ -151,7 +161,23 @@ _WORDS: Words = (
         MarketGone,
         "The exchange does not offer this market.",
     ),
+    (
+        r"\b(country|region|jurisdiction)\b|unavailable in the u\.?s",
+        RegionNotAllowed,
+        "The exchange does not serve the country of this server's address.",
+    ),
+    (
+        r"\b(user|account)\b.*\b(frozen|locked|banned)\b",
+        UserActionNeeded,
+        "The exchange has locked this account; ask its support.",
+    ),
+    (
+        r"internal (server )?error|system (error|busy)|service (is )?(not available|unavailable)|maintenance",
+        ExchangeUnavailable,
+        "The exchange does not answer properly right now.",
+    ),
 )
+_OFTEN = re.compile(r"too many requests|too frequent|rate limit")
 
 
 def error_of(
@@ -159,11 +185,16 @@ def error_of(
 ) -> TradeSyncError | None:
     """Our error for an answer, None for a good one."""
     code = str(body["code"]) if isinstance(body, Mapping) and body.get("code") is not None else ""
-    if status == 429 or code in _TOO_MANY:
+    said = str(body.get("msg") or "") if code else ""
+    is_refused = len(code) > 3 and code != _GOOD  # codes of three digits only repeat the HTTP status
+    is_cdn_ban = _is_cdn_ban(body)
+    if not is_cdn_ban and (status == 429 or code in _TOO_MANY or (is_refused and _OFTEN.search(said.lower()))):
         return _too_many(headers, endpoint, now_ms)
-    if len(code) > 3 and code != _GOOD:  # codes of three digits only repeat the HTTP status
-        return refusal(code, str(body.get("msg") or ""), _REFUSALS, path=endpoint.path, words=_WORDS)
-    if status == 403 or _is_cdn_ban(body):
+    if is_refused:
+        return refusal(code, said, _REFUSALS, path=endpoint.path, words=_WORDS, status=status)
+    if error := not_served(status, body):
+        return error
+    if status == 403 or is_cdn_ban:
         return pause(
             "The network before the exchange has locked this address out for a while.",
             headers,
@@ -171,6 +202,8 @@ def error_of(
             floor_ms=_PAUSE_OF_CDN_MS,
             ban=True,
         )
+    if status == 401:
+        return KeyRejected()
     trouble = unavailable(status, body)
     if trouble is None and (status >= 400 or code != _GOOD):
         trouble = ContractBroken(f"The exchange answers {endpoint.path} with HTTP {status}{_said(body)}.")
@@ -197,7 +230,7 @@ def _is_cdn_ban(body: Any) -> bool:
     if not is_page(body):
         return False
     page = body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body)
-    return "error code: 1015" in page.lower()
+    return re.search(r"\berror( code:)?(\s|<[^<>]*>)*1015\b", page.lower()) is not None
 
 
 def _said(body: Any) -> str:

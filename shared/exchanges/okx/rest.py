@@ -4,6 +4,7 @@ A refused call has a `code` beside whatever status. No header tells of limits, a
 windows are of one or two seconds. Docs, Overview (Rate Limits) and Error Code, read 2026-11.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ from shared.domain.errors import (
 )
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
 from shared.exchanges.kit.fields import millis, row_of, rows_of
-from shared.exchanges.kit.trouble import Refusals, is_page, pause, refusal, unavailable
+from shared.exchanges.kit.trouble import Refusals, Words, is_page, not_served, pause, refusal, unavailable
 from shared.exchanges.okx.hosts import DEMO_HEADER, HOSTS
 
 
@@ -91,11 +92,11 @@ def pool_use(headers: Mapping[str, str], endpoint: Endpoint) -> tuple[PoolUse, .
 _WINDOW_MS = 2_000
 _LOCKED_OUT_MS = 60_000  # nothing is written about it: longer than any window, short enough for a mistake
 _LIMITS = {"50011", "50040", "50061"}
-_STATUSES: Mapping[int, type[UserActionNeeded]] = {401: KeyRejected, 451: RegionNotAllowed}
-
 REFUSALS: Refusals = {
     "50001": (ExchangeUnavailable, "The exchange is being maintained."),
     "50004": (ExchangeUnavailable, "The exchange's server timed out."),
+    "50005": (ExchangeUnavailable, "The exchange's API is offline."),
+    "50009": (ExchangeUnavailable, "The exchange liquidates this account just now, and tells nothing of it meanwhile."),
     "50013": (ExchangeUnavailable, "The exchange's systems are busy."),
     "50026": (ExchangeUnavailable, "The exchange's server failed."),
     "50030": (PermissionMissing, "The API key may not ask this; create one with the permission to read."),
@@ -104,6 +105,9 @@ REFUSALS: Refusals = {
         AddressNotAllowed,
         "The exchange demands that this API key is bound to an IP address; bind it to this server's.",
     ),
+    "50007": (UserActionNeeded, "The exchange has blocked this account; ask its support."),
+    "50008": (KeyRejected, "The exchange knows no such user: the account may be closed."),
+    "50012": (UserActionNeeded, "The exchange says that this account's status is invalid; look there."),
     "50100": (UserActionNeeded, "The exchange has frozen this API key; ask its support."),
     "50101": (
         KeyRejected,
@@ -114,6 +118,7 @@ REFUSALS: Refusals = {
     "50104": (KeyRejected, "The passphrase is empty; enter it again."),
     "50105": (KeyRejected, "The passphrase is not the one that was set when this API key was made."),
     "50106": (KeyRejected, "The exchange misses the signature; enter the secret again."),
+    "50112": (ClockWrong, "The exchange does not accept the time of the call; correct this machine's clock."),
     "50107": (ContractBroken, "The exchange misses the time of the call"),
     "50110": (
         AddressNotAllowed,
@@ -136,13 +141,28 @@ REFUSALS: Refusals = {
     "51010": (AccountModeChanged, "The exchange says that the account's mode does not allow this."),
 }
 
+# What codes that are not listed say.
+WORDS: Words = (
+    (
+        r"\b(country|countries|region|jurisdiction)\b|local laws",
+        RegionNotAllowed,
+        "The exchange does not serve this account, or the country of this server's address.",
+    ),
+    (
+        r"maintenance|unavailable|system (error|busy)|systems are busy|timed? ?out|try again later",
+        ExchangeUnavailable,
+        "The exchange does not answer properly right now.",
+    ),
+)
+_OFTEN = re.compile(r"too many requests|too frequent|rate limit")
+
 
 def error_of(
     status: int, headers: Mapping[str, str], body: Any, endpoint: Endpoint, now_ms: int
 ) -> TradeSyncError | None:
     """Our error for an answer, None for a good one."""
     code, said = _code_in(body)
-    if code in _LIMITS:
+    if code in _LIMITS or (code not in {"0", *REFUSALS} and _OFTEN.search(said.lower())):
         scope = "account" if endpoint.signed else "address"
         return pause(
             f"This {scope} has asked the exchange too often.", headers, now_ms, floor_ms=_WINDOW_MS, scope=scope
@@ -150,13 +170,13 @@ def error_of(
     if code in REFUSALS:
         return refusal(code, said, REFUSALS, path=endpoint.path)
     if status == 429 or (status == 403 and is_page(body)):
-        return _locked_out(headers, now_ms, is_certain=is_page(body))
-    if status in _STATUSES:
-        return _STATUSES[status]()
-    trouble = unavailable(status, body)
+        return not_served(status, body) or _locked_out(headers, now_ms, is_certain=is_page(body))
+    if status == 401:
+        return KeyRejected()
+    trouble = not_served(status, body) or unavailable(status, body)
     if trouble is not None or (code == "0" and status < 400):
         return trouble
-    return refusal(code or f"HTTP {status}", said, REFUSALS, path=endpoint.path)
+    return refusal(code or f"HTTP {status}", said, REFUSALS, path=endpoint.path, words=WORDS)
 
 
 def _locked_out(headers: Mapping[str, str], now_ms: int, *, is_certain: bool) -> TradeSyncError:

@@ -25,6 +25,7 @@ from shared.exchanges.kit.fields import (
     row_of,
     rows_of,
     text,
+    word,
 )
 from shared.exchanges.kit.identity import identity
 from shared.exchanges.kit.numbers import product as exact_product
@@ -166,15 +167,24 @@ def _fill_on_channel(row: Row, product: Product | None, markets: Markets) -> Tra
     return _trade(row, product, markets, trade_id=trade_id, kind=kind, fee="fillFee", provisional=is_short)
 
 
+def _fill_alone(row: Row, product: Product | None, markets: Markets) -> Trade:
+    """A fill of the channel that is kept for accounts of the highest level: it tells no fee, and margin as spot."""
+    trade_id = text(row, "tradeId")
+    return _trade(row, product, markets, trade_id=trade_id, kind=Kind.TRADE, fee="fillFee", provisional=True)
+
+
 def read_stream(message: Any, markets: Markets, product: Product | None) -> Heard:
     """The fills of one frame of the private socket. Acknowledgements, pongs and other channels hold none."""
     if not isinstance(message, Mapping) or "data" not in message:
         return Heard()
-    if row_of(message.get("arg"), "'arg'").get("channel") != "orders":
+    channel = word(row_of(message.get("arg"), "'arg'"), "channel")
+    if channel not in {"orders", "fills"}:
         return Heard()
     due: list[Due] = []
 
     def read(row: Row) -> Trade | None:
+        if channel == "fills":
+            return _fill_alone(row, product, markets)
         found = _fill_on_channel(row, product, markets)
         if isinstance(found, Due):
             due.append(found)
