@@ -9,6 +9,7 @@ import ccxt.pro
 import pytest
 
 from shared.domain.errors import UnreadableRow
+from shared.domain.markets import Markets
 from shared.domain.trades import Product
 from shared.exchanges import load
 from shared.exchanges.kit.wire import decode_json
@@ -132,6 +133,9 @@ def test_a_product_that_is_named_must_fit_the_form_of_the_row():
 def test_an_error_answer_says_its_reason():
     with pytest.raises(UnreadableRow, match="-2015"):
         BINANCE.read_rest({"code": -2015, "msg": "Invalid API-key"}, markets_of(SAMPLES["spot-rows"]), None)
+    with pytest.raises(UnreadableRow, match="restricted location"):
+        BINANCE.read_rest({"code": 0, "msg": "Service unavailable from a restricted location"}, Markets([]), None)
+    assert not BINANCE.read_rest({"code": 200, "msg": "success"}, Markets([]), None).unreadable
 
 
 def test_an_event_of_an_unknown_type_that_says_trade_is_not_passed_over():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.connections import Account, Credentials
-from shared.domain.errors import BadInput, RateLimited, TradeSyncError
+from shared.domain.errors import BadInput, RateLimited, RegionNotAllowed, TradeSyncError
 from shared.domain.markets import Markets
 from shared.domain.trades import UNTOLD_MS, Source
 from shared.domain.windows import Window
@@ -189,6 +189,29 @@ def test_a_page_where_data_is_due_is_something_that_passes(exchange, status, bod
         error = exchange.error_of(status, {}, body, endpoint, NOW)
         assert error is not None
         assert error.code in {"exchange_unavailable", "rate_limited"}
+
+
+COUNTRY_PAGES = [
+    "<html>The Amazon CloudFront distribution is configured to block access from your country.</html>",
+    "<html><h1>Error 1009</h1>The owner of this website has banned the country or region your IP address is in.</html>",
+    b"<html>This service is not available in your jurisdiction.</html>",
+]
+OTHER_PAGES = [
+    "<html><h1>403 ERROR</h1>Request blocked. There might be too much traffic or a configuration error.</html>",
+    '<html><div role="region">Just a moment...</div> Enable JavaScript and cookies to continue</html>',
+    "",
+]
+
+
+@pytest.mark.parametrize("exchange", names())
+def test_a_wall_that_turns_a_country_away_is_told_from_one_that_turns_an_address_away(exchange):
+    """The first needs its owner; the second passes."""
+    found = load(exchange)
+    for endpoint in found.endpoints:
+        for status, page in [*((403, page) for page in COUNTRY_PAGES), (451, ""), (451, COUNTRY_PAGES[0])]:
+            assert type(found.error_of(status, {}, page, endpoint, NOW)) is RegionNotAllowed, (status, page)
+        for page in OTHER_PAGES:
+            assert type(found.error_of(403, {}, page, endpoint, NOW)) is not RegionNotAllowed, page
 
 
 @pytest.mark.parametrize("exchange", everything(), ids=lambda exchange: exchange.id)

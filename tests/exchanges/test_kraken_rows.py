@@ -168,6 +168,8 @@ def test_a_position_is_margin_and_spot_is_not():
 def test_an_error_is_no_history():
     with pytest.raises(UnreadableRow, match="Invalid key"):
         KRAKEN.read_rest({"error": ["EAPI:Invalid key"]}, LISTED, None)
+    with pytest.raises(UnreadableRow, match="Invalid key"):
+        KRAKEN.read_rest({"error": "EAPI:Invalid key"}, LISTED, None)
 
 
 def execution_row(**changes: Any) -> dict[str, Any]:

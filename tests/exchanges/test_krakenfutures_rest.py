@@ -26,8 +26,10 @@ from shared.domain.errors import (
     RateLimited,
     RegionNotAllowed,
     TradeSyncError,
+    UnreadableRow,
     UserActionNeeded,
 )
+from shared.domain.markets import Markets
 from shared.domain.trades import Product
 from shared.domain.windows import Window
 from shared.exchanges import load
@@ -300,6 +302,12 @@ def test_a_limit_is_told_by_a_word_or_by_a_status(call, status, body, pause_ms):
     error = FUTURES.error_of(status, {}, body, CALLS[call], NOW)
     assert isinstance(error, RateLimited)
     assert (error.until_ms, error.scope) == (NOW + pause_ms, "account")
+
+
+@pytest.mark.parametrize("told", [{"result": "error", "error": "x y"}, {"errors": [{"code": 1, "message": "x y"}]}])
+def test_an_error_is_no_empty_history(told):
+    with pytest.raises(UnreadableRow, match="x y"):
+        FUTURES.read_rest(told, Markets([]), None)
 
 
 @pytest.mark.parametrize(("status", "pause_ms"), [(403, 60_000), (429, 10_000)])

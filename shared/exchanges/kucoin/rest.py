@@ -24,6 +24,7 @@ from shared.domain.errors import (
 )
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
 from shared.exchanges.kit.trouble import (
+    COUNTRY_WORDS,
     Refusals,
     Words,
     is_page,
@@ -162,7 +163,7 @@ _WORDS: Words = (
         "The exchange does not offer this market.",
     ),
     (
-        r"\b(country|region|jurisdiction)\b|unavailable in the u\.?s",
+        COUNTRY_WORDS + r"|unavailable in the u\.?s",
         RegionNotAllowed,
         "The exchange does not serve the country of this server's address.",
     ),

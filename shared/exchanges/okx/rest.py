@@ -25,7 +25,16 @@ from shared.domain.errors import (
 )
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
 from shared.exchanges.kit.fields import millis, row_of, rows_of
-from shared.exchanges.kit.trouble import Refusals, Words, is_page, not_served, pause, refusal, unavailable
+from shared.exchanges.kit.trouble import (
+    COUNTRY_WORDS,
+    Refusals,
+    Words,
+    is_page,
+    not_served,
+    pause,
+    refusal,
+    unavailable,
+)
 from shared.exchanges.okx.hosts import DEMO_HEADER, HOSTS
 
 
@@ -144,7 +153,7 @@ REFUSALS: Refusals = {
 # What codes that are not listed say.
 WORDS: Words = (
     (
-        r"\b(country|countries|region|jurisdiction)\b|local laws",
+        COUNTRY_WORDS + "|local laws",
         RegionNotAllowed,
         "The exchange does not serve this account, or the country of this server's address.",
     ),

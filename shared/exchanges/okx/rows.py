@@ -136,11 +136,13 @@ def _fees(row: Row, name: str) -> tuple[Fee, ...]:
 def _trade_in_history(row: Row, product: Product | None, markets: Markets) -> Trade | None:
     """The trade of one row of history. Without an id of its own the bill that booked it names it.
 
-    An order, as a quarantined push is one, is read as on the channel.
+    An order, as a quarantined push is one, is read as on its channel; so is a fill that no bill booked.
     """
     if "accFillSz" in row:
         found = _fill_on_channel(row, product, markets)
         return found if isinstance(found, Trade) else None
+    if "billId" not in row and "fee" not in row and "count" in row:
+        return _fill_alone(row, product, markets)
     sub_type, trade_id = optional_text(row, "subType"), optional_text(row, "tradeId") or "0"
     if sub_type in _NO_TRADE:
         return None
