@@ -97,12 +97,18 @@ class Claims:
         look = await self._store.run(self._look, set(self.connected), is_renewal=is_renewal)
         if is_renewal:
             self._renewed_at = now
-        taken = [key for key in self.connected if key not in look.held]
+        # One that came back to us went through other hands meanwhile: what we say of it under its old fence counts
+        # for nothing, so it is opened anew.
+        taken = [
+            key
+            for key, connected in self.connected.items()
+            if key not in look.held or look.held[key].fence != connected.streamed.fence
+        ]
         unwanted = [key for key, lease in look.held.items() if not lease.is_wanted]
         changed = [
             key
             for key, connected in self.connected.items()
-            if key in look.held and look.held[key].mark != connected.streamed.mark
+            if key in look.held and key not in taken and look.held[key].mark != connected.streamed.mark
         ]
         if taken:
             log.warning("lease.lost", connections=len(taken))
@@ -117,7 +123,7 @@ class Claims:
         if look.surplus:
             await self._let_go(self._least_settled(look.surplus), state="connecting")
             await publish_soon(self._wire, LeasesFreed(holder=self._id))
-        if changed:
+        if changed or taken:
             self.hint()
         self._looked(look)
 

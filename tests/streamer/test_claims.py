@@ -110,6 +110,19 @@ async def test_a_streamer_that_was_asleep_lets_go_what_others_took(stage, server
     await becoming(lambda: not streamer.claims.connected and not server.sockets)
 
 
+async def test_what_went_through_other_hands_and_came_back_is_opened_anew_and_told_truly(stage, server):
+    """A streamer slept, another took its connection and ended; it takes it again before it knows that it was gone."""
+    connection = stage.connect()
+    stage.start()
+    await becoming(lambda: stage.state(connection) == "live")
+    stage.all(
+        "WITH ended AS (UPDATE stream_leases SET holder = NULL, leased_until = '-infinity', fence = fence + 1)"
+        " UPDATE user_exchange_connections SET stream_state = 'connecting' RETURNING 1"
+    )
+    await becoming(lambda: server.joins[connection] == 2 and len(server.joined[connection]) == 1)
+    await becoming(lambda: stage.state(connection) == "live")
+
+
 async def test_an_ordered_end_closes_sockets_writes_out_and_leaves_nothing(stage, server):
     connection = stage.connect()
     streamer = stage.start()
