@@ -221,6 +221,8 @@ class Account(Struct, kw_only=True, eq=False):
     expires_ms: int | None = None
     revoked: bool = False
     keys_made: int = 1
+    was_put_back: bool = False
+    """A fill was stamped before one that was made earlier: ids and sequence do not rise with the time any more."""
     frozen: bool = False
     details: dict[str, Any] = field(default_factory=dict)
     """Whatever the dialect wants to remember of this account."""
@@ -261,6 +263,7 @@ class Account(Struct, kw_only=True, eq=False):
                 rows.append(fill)
             else:
                 insort(rows, fill, key=_order_of_rows)
+                self.was_put_back = True
 
     def read_fills(
         self,
@@ -289,6 +292,8 @@ class Account(Struct, kw_only=True, eq=False):
     def read_fills_from(self, now_ms: int, product: str, market_id: str, trade_id: int) -> Iterator[Fill]:
         """What REST shows of one market from a numeric trade id on, ascending."""
         rows = self.fills.get((product, market_id), [])
+        if self.was_put_back:
+            rows = sorted(rows, key=lambda fill: int(fill.trade_id))
         start = bisect_left(rows, trade_id, key=lambda fill: int(fill.trade_id))
         for place in range(start, len(rows)):
             if rows[place].visible_ms <= now_ms:

@@ -29,7 +29,9 @@ def _number(fill: Fill) -> int:
 def spot_fills(call: Call) -> Any:
     """GET /api/v2/spot/trade/fills."""
     since, until = window(call, SPOT_SPAN_MS)
-    found = _newest_first(call, SPOT, _market_id(call, SPOT), since, until, before_id=whole(call, "idLessThan"))
+    found = _newest_first(
+        call, SPOT, _market_id(call, SPOT), since, until, by_id=True, before_id=whole(call, "idLessThan")
+    )
     page = _page(call, _of_order(call, found), LARGEST_PAGE)
     return good([spot_fill(fill, call.account) for fill in page], call.now_ms)
 
@@ -42,7 +44,7 @@ def contract_fills(call: Call) -> Any:
     if category in PRODUCTS:
         product = PRODUCTS[category]
         found = _newest_first(
-            call, product, _market_id(call, product), since, until, before_id=whole(call, "idLessThan")
+            call, product, _market_id(call, product), since, until, by_id=True, before_id=whole(call, "idLessThan")
         )
         page = _page(call, _of_category(category, _of_order(call, found)), LARGEST_PAGE)
     rows = [contract_fill(fill, call.account) for fill in page]
@@ -139,12 +141,16 @@ def _newest_first(
     since_ms: int,
     until_ms: int,
     *,
+    by_id: bool = False,
     before_id: int | None = None,
     before_place: tuple[int, int] | None = None,
 ) -> Iterator[Fill]:
     """Fills of the window, lazily. Ids of one product rise with the time, so that both are found by halving."""
     rows = call.account.fills.get((product, market_id), [])
     start, stop = bisect_left(rows, since_ms, key=_moment), bisect_right(rows, until_ms, key=_moment)
+    if by_id and call.account.was_put_back:
+        rows = sorted(rows[start:stop], key=_number)
+        start, stop = 0, len(rows)
     if before_id is not None:
         stop = min(stop, bisect_left(rows, before_id, key=_number))
     if before_place is not None:

@@ -85,10 +85,14 @@ def _fills(call: Call, product: str, order: Order | None) -> Iterator[Fill]:
     before, after = _whole(call, "before", -1), _whole(call, "after", EVER)
     since, until = _moment(call, "start_date", 0), _moment(call, "end_date", EVER)
     everything = call.account.fills.get((SPOT, market_id), [])
+    if call.account.was_put_back:
+        everything = [fill for fill in everything if since <= rows.moment(fill) < until]
+        everything.sort(key=_trade_number)
     newest = bisect_left(everything, after, key=_trade_number)
     oldest = bisect_right(everything, before, key=_trade_number)
-    newest = min(newest, bisect_left(everything, until, key=rows.moment))
-    oldest = max(oldest, bisect_left(everything, since, key=rows.moment))
+    if not call.account.was_put_back:
+        newest = min(newest, bisect_left(everything, until, key=rows.moment))
+        oldest = max(oldest, bisect_left(everything, since, key=rows.moment))
     for place in range(newest - 1, oldest - 1, -1):
         fill = everything[place]
         if fill.visible_ms <= call.now_ms and (order is None or fill.order is order):
@@ -162,11 +166,16 @@ def _ledger(call: Call, coin: str) -> Iterator[dict[str, Any]]:
 
 def _of_fills(call: Call, coin: str, since: int, until: int, after: int) -> Iterator[dict[str, Any]]:
     everything = call.account.all_fills()
+    if call.account.was_put_back:
+        everything = [fill for fill in everything if since <= rows.moment(fill) < until]
+        everything.sort(key=lambda fill: fill.sequence)
+        since = 0
     # Rows' ids rise with the sequence of their fills.
     newest = bisect_right(
         everything, (after - rows.FIRST_LEDGER_ROW) // rows.ROWS_OF_A_FILL, key=lambda fill: fill.sequence
     )
-    newest = min(newest, bisect_left(everything, until, key=rows.moment))
+    if not call.account.was_put_back:
+        newest = min(newest, bisect_left(everything, until, key=rows.moment))
     for place in range(newest - 1, -1, -1):
         fill = everything[place]
         if rows.moment(fill) < since:

@@ -108,6 +108,21 @@ def test_the_past_is_read_by_product_and_cursor_to_the_last_trade(simulator: Sim
     assert len(set(every)) < len(every), "ids of different products must collide, or nobody notices mixing them"
 
 
+def test_fills_are_paged_by_their_ids_where_the_clock_was_put_back(simulator: SimulatorProcess) -> None:
+    account = simulator.account(NAME)
+    for skew_ms in (0, -60_000, -30_000, 0):
+        simulator.weather("clock_skew", exchange=NAME, skew_ms=skew_ms)
+        simulator.trade(account, product="spot", market_id="BTC-USD", fills=4)
+    simulator.calm()
+    found = [row for page in pages(simulator, account, "/fills", product_id="BTC-USD", limit=3) for row in page]
+    made = [trade["exchange_trade_id"] for trade in simulator.truth(account)["trades"]]
+    assert [str(row["trade_id"]) for row in found] == sorted(made, key=int, reverse=True)
+    btc = next(row["id"] for row in ask(simulator, account, "/accounts").data if row["currency"] == "BTC")
+    dates = {"start_date": "2020-01-01T00:00:00Z"}
+    rows = [row for page in pages(simulator, account, f"/accounts/{btc}/ledger", limit=3, **dates) for row in page]
+    assert len([row for row in rows if row["type"] == "match"]) == 16
+
+
 def test_ccxt_reads_a_product_by_itself(simulator: SimulatorProcess) -> None:
     account = simulator.account(NAME, history=60)
     told = [trade for trade in simulator.truth(account)["trades"] if trade["symbol"] == "BTC/USD"]
