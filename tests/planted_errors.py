@@ -37,6 +37,8 @@ MODULES = Path("shared", "exchanges")
 TESTS = Path("tests", "exchanges")
 READERS = re.compile(r"\b(Trade|Balance|KeyReport|Ticker|Movement)\(")
 NAMERS = {"coins", "names", "messages", "push", "fills"}
+# Numbers outside of the functions of these are a socket's limits, and no reading.
+MANNERS, NUMBER = {"prices", "tickers"}, re.compile(r"[\d_]+ is [\d_]+")
 LONGEST_CPU_S, LONGEST_S = 20, 300
 
 # Errors that change nothing anybody could see: the place (file: function: error), and why.
@@ -123,6 +125,8 @@ class Judge:
         if self._is_found(file, tree, NOTHING):
             raise SystemExit(f"{file.name}: tests fail in a fork without any error planted")
         for error in errors(tree, fields):
+            if file.stem in MANNERS and not error.function and NUMBER.fullmatch(error.what):
+                continue
             self.planted += 1
             name = f"{file.relative_to(ROOT / MODULES)}: {error.function}: {error.what}"
             if name in EQUIVALENT:

@@ -84,3 +84,85 @@ def test_what_the_key_may_not_see_hides_nothing_else():
 
 def test_a_test_network_is_not_asked():
     assert asked(region="testnet") == {}
+
+
+def conversed(answers):
+    """What is read and what was asked, where each list answers its own pages and all else is empty."""
+    account = Account(connection_id=uuid4(), exchange="binance", products=(Product.SPOT,))
+    steps, questions = movements(account, Window(AT - 60_000, AT + 120_000), frozenset()), []
+    pages = {name: list(rows) for name, rows in answers.items()}
+    try:
+        request = next(steps)
+        while True:
+            name = request.endpoint.path.removeprefix("/sapi/v1/")
+            questions.append((name, dict(request.params)))
+            mine = pages.get(request.params.get("type", name))
+            empty = [] if name.startswith("capital") else {}
+            request = steps.send(Answer(mine.pop(0) if mine else empty))
+    except StopIteration as ended:
+        return ended.value, questions
+
+
+def test_what_is_asked_names_its_window_its_page_and_each_wallet_both_ways():
+    _, questions = conversed({})
+    span = {"startTime": AT - 60_000, "endTime": AT + 120_000}
+    early = {**span, "startTime": AT - 60_000 - 86_400_000, "limit": 1000, "offset": 0}
+    wallets = ("UMFUTURE", "CMFUTURE", "MARGIN", "FUNDING", "OPTION", "PORTFOLIO_MARGIN")
+    kinds = [kind for wallet in wallets for kind in (f"MAIN_{wallet}", f"{wallet}_MAIN")]
+    assert questions == [
+        ("capital/deposit/hisrec", early),
+        ("capital/withdraw/history", early),
+        *(("asset/transfer", {**span, "type": kind, "size": 100, "current": 1}) for kind in kinds),
+        ("convert/tradeFlow", span),
+        ("asset/dribblet", span),
+        ("asset/assetDividend", span),
+    ]
+
+
+def test_full_pages_ask_for_the_next():
+    deposit, withdrawal = ROWS["capital/deposit/hisrec"][0], ROWS["capital/withdraw/history"][0]
+    transfer = ROWS["FUNDING_MAIN"]["rows"][0]
+    found, questions = conversed(
+        {
+            "capital/deposit/hisrec": [[deposit] * 1000, [deposit]],
+            "capital/withdraw/history": [[withdrawal] * 1000, [withdrawal] * 999],
+            "FUNDING_MAIN": [{"rows": [transfer] * 100}, {"rows": [transfer] * 99}],
+        }
+    )
+    assert [one["offset"] for _, one in questions if "offset" in one] == [0, 1000, 0, 1000]
+    assert [one["current"] for _, one in questions if one.get("type") == "FUNDING_MAIN"] == [1, 2]
+    assert len(found) == 1001 + 1999 + 199
+
+
+def test_each_row_has_its_own_id_moment_and_wallet():
+    found, _ = conversed({name: [rows] for name, rows in ROWS.items()})
+    assert [(row.id, row.timestamp_ms) for row in found] == [
+        ("deposit:1", AT),
+        ("deposit:4", AT + 60_000),
+        ("withdrawal:w", AT),
+        ("transfer:11", AT),
+        ("transfer:12", AT),
+        ("conversion:9", AT),
+        ("conversion:9", AT),
+        ("dust:70", AT),
+        ("dust:70", AT),
+        ("dust:70", AT),
+        ("reward:5", AT),
+    ]
+    assert {row.account_type for row in found} == {"spot"}
+    assert [row.amount for row in found if row.kind == "transfer"] == [Decimal(-1), Decimal(2)]
+
+
+def test_dust_may_become_another_coin_and_a_withdrawal_may_cost_nothing():
+    swept = ROWS["asset/dribblet"]["userAssetDribblets"][0]
+    details = [{**each, "targetAsset": "USDT"} for each in swept["userAssetDribbletDetails"]]
+    free = {name: told for name, told in ROWS["capital/withdraw/history"][0].items() if name != "transactionFee"}
+    found, _ = conversed(
+        {
+            "asset/dribblet": [{"userAssetDribblets": [{**swept, "userAssetDribbletDetails": details}]}],
+            "capital/withdraw/history": [[free]],
+        }
+    )
+    moved = {(row.kind, row.asset): row.amount for row in found}
+    assert moved["dust", "USDT"] == Decimal("0.00071240")
+    assert moved["withdrawal", "XRP"] == Decimal("-28.75")

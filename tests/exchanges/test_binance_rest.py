@@ -234,6 +234,36 @@ class TestKey:
         assert (report.can_read, report.can_trade, report.can_withdraw) == (Verdict.YES, Verdict.NO, Verdict.NO)
         assert (report.uid, report.products) == ("354937868", (Product.SPOT, Product.LINEAR))
         assert report.permissions == ("enableReading",)
+        assert report.details == {"wallets": ["spot", "futures"], "key_created_ms": 1_700_000_000_000}
+        assert (report.expires_ms, report.remarks) == (None, ())
+
+    def test_wallets_that_answer_are_kept_and_an_end_is_told(self):
+        told = READABLE | {"/sapi/v1/margin/account": {"userAssets": []}}
+        report, asked = answered(BINANCE.check_key(ACCOUNT), told)
+        assert report.details["wallets"] == ["spot", "futures", "margin"]
+        assert ("/api/v3/account", {"omitZeroBalances": "true"}) in asked
+        assert key_report(tradingAuthorityExpirationTime=1).expires_ms == 1
+        for nothing in (0, True, None, "1"):
+            assert key_report(tradingAuthorityExpirationTime=nothing).expires_ms is None
+        assert key_report(createTime=0).details["key_created_ms"] is None
+
+    def test_a_key_that_reads_nothing_is_bound_to_an_address_all_the_same(self):
+        assert key_report(enableReading=False).can_read is Verdict.NO
+
+    @pytest.mark.parametrize("bound", [False, None])
+    def test_a_key_that_is_bound_to_no_address_is_told_of(self, bound):
+        assert any("no address" in remark for remark in key_report(ipRestrict=bound).remarks)
+
+    def test_spot_alone_does_not_ask_for_futures_and_the_demo_asks_for_nothing_else(self):
+        def account(region, *products):
+            return Account(connection_id=UUID(int=1), exchange="binance", products=products, region=region)
+
+        report, asked = answered(BINANCE.check_key(account("global", Product.SPOT)), READABLE)
+        assert "/fapi/v3/account" not in [path for path, _ in asked]
+        assert report.details["wallets"] == ["spot"]
+        report, asked = answered(BINANCE.check_key(account("testnet", Product.SPOT, Product.LINEAR)), READABLE)
+        assert [path for path, _ in asked] == ["/api/v3/account", "/fapi/v3/account"]
+        assert not any("address" in remark for remark in report.remarks)
 
     @pytest.mark.parametrize("flag", ["enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer"])
     def test_each_way_out_counts_as_withdrawing(self, flag):
@@ -295,6 +325,47 @@ class TestBalances:
             ("futures", "USDT", "100.5"),
             ("funding", "USDT", "8.5"),
         }
+
+    def test_what_is_free_and_what_is_held_stand_apart_in_each_wallet(self):
+        coin = {"asset": "USDT", "free": "5", "locked": "1", "freeze": "2", "withdrawing": "0.5", "borrowed": "9"}
+        empty = {"asset": "ETH", "free": "0", "locked": "0"}
+        told = {
+            **READABLE,
+            "/sapi/v1/asset/get-funding-asset": [coin],
+            "/sapi/v1/margin/account": {"userAssets": [coin, empty]},
+            "/sapi/v1/margin/isolated/account": {
+                "assets": [
+                    {"symbol": "BTCUSDT", "baseAsset": {**coin, "asset": "BTC"}, "quoteAsset": empty},
+                    {"symbol": "ETHUSDT", "baseAsset": empty, "quoteAsset": coin},
+                ]
+            },
+        }
+        account = self.account("spot", "futures", "funding", "margin", "isolated")
+        wallets, _ = answered(BINANCE.balances(account), told)
+        assert {
+            (one.account_type, one.asset): tuple(map(str, (one.total, one.free, one.used))) for one in wallets.balances
+        } == {
+            ("spot", "BTC"): ("1.75", "1.5", "0.25"),
+            ("futures", "USDT"): ("100.5", "90", "10.5"),
+            ("funding", "USDT"): ("8.5", "5", "3.5"),
+            ("margin", "USDT"): ("6", "5", "1"),
+            ("isolated:BTCUSDT", "BTC"): ("6", "5", "1"),
+            ("isolated:ETHUSDT", "USDT"): ("6", "5", "1"),
+        }
+
+    def test_a_holding_that_is_not_told_is_nothing(self):
+        told = {**READABLE, "/sapi/v1/asset/get-funding-asset": [{"asset": "USDT", "free": "5"}]}
+        wallets, _ = answered(BINANCE.balances(self.account("spot", "funding")), told)
+        assert [str(one.used) for one in wallets.balances if one.account_type == "funding"] == ["0"]
+
+    def test_without_a_finding_futures_are_asked_for_where_they_are_wanted(self):
+        def account(*products):
+            return Account(connection_id=UUID(int=1), exchange="binance", products=products)
+
+        _, asked = answered(BINANCE.balances(account(Product.SPOT, Product.LINEAR)), READABLE)
+        assert [path for path, _ in asked] == ["/api/v3/account", "/fapi/v3/account"]
+        _, asked = answered(BINANCE.balances(account(Product.SPOT)), READABLE)
+        assert [path for path, _ in asked] == ["/api/v3/account"]
 
     def test_only_wallets_that_are_there_are_asked_for(self):
         _, asked = answered(BINANCE.balances(self.account("spot", "funding")), READABLE)

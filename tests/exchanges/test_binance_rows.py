@@ -224,3 +224,59 @@ def test_an_error_answer_is_refused_in_the_exchanges_own_words():
         BINANCE.read_rest(
             {"code": -2015, "msg": "Invalid API-key, IP, or permissions"}, markets_of({"markets": []}), None
         )
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "NEW",
+        "CANCELED",
+        "REPLACED",
+        "REJECTED",
+        "EXPIRED",
+        "TRADE_PREVENTION",
+        "AMENDMENT",
+        "PENDING_NEW",
+        "PENDING_CANCEL",
+    ],
+)
+def test_what_else_happens_to_an_order_is_no_fill(word):
+    heard = changed("spot-taker-buy", x=word)
+    assert (heard.trades, heard.unreadable) == ((), ())
+
+
+@pytest.mark.parametrize(("number", "spot", "futures"), [(-1, 0, 0), (0, 1, 0), (1, 1, 1)])
+def test_a_fill_has_an_id_that_counts_from_nought_on_spot_and_from_one_on_futures(number, spot, futures):
+    assert len(changed("spot-taker-buy", t=number).trades) == spot
+    assert len(changed("futures-taker-sell", t=number).trades) == futures
+
+
+def test_an_unknown_event_that_says_trade_is_kept_and_one_that_says_nothing_is_none():
+    for event in ({"e": "NEWS", "x": "TRADE"}, {"e": "NEWS", "o": {"x": "TRADE"}}):
+        assert len(BINANCE.read_stream(event, Markets([]), None).unreadable) == 1
+    for event in ({"e": "NEWS", "x": "NEW"}, {"e": "NEWS", "o": {"x": "NEW"}}, {"e": "NEWS"}):
+        heard = BINANCE.read_stream(event, Markets([]), None)
+        assert (heard.trades, heard.unreadable) == ((), ())
+
+
+def test_an_event_that_names_itself_is_not_looked_for_in_an_envelope():
+    sample = SAMPLES["spot-taker-buy"]
+    event = sample["raw"]["event"]
+    (trade,) = BINANCE.read_stream({**event, "data": {"e": "else"}}, markets_of(sample), None).trades
+    assert trade.exchange_trade_id == str(event["t"])
+
+
+def test_an_answer_is_an_error_by_a_code_below_nought_and_may_hold_its_rows_as_a_result():
+    sample = SAMPLES["spot-rows"]
+    markets, rows = markets_of(sample), decode_json(json.dumps(sample["raw"]))
+    assert len(BINANCE.read_rest({"id": 1, "status": 200, "result": rows}, markets, None).trades) == len(rows)
+    assert BINANCE.read_rest({"code": 0, "msg": "fine"}, markets, None).trades == ()
+    with pytest.raises(UnreadableRow):
+        BINANCE.read_rest({"code": -1, "msg": "no"}, markets, None)
+
+
+def test_a_fill_of_margin_has_the_shape_of_spots():
+    sample = SAMPLES["spot-rows"]
+    rows = decode_json(json.dumps(sample["raw"]))
+    heard = BINANCE.read_rest(rows, markets_of(sample), Product.MARGIN)
+    assert {trade.product for trade in heard.trades} == {Product.MARGIN}

@@ -332,6 +332,14 @@ class TestPrices:
                 1795190400500,
             )
 
+    @pytest.mark.parametrize("word", ["24hrTicker", "24hrMiniTicker"])
+    def test_a_price_is_read_field_by_field(self, word):
+        row = {"e": word, "E": 1795190400500, "s": "BTCUSDT", "c": "64000.0", "b": "63999.9", "a": "64000.1"}
+        volumes = {"p": "1", "P": "2", "w": "3", "x": "4", "Q": "5", "B": "6", "A": "7", "o": "8", "h": "9", "l": "10"}
+        (heard,) = told(BINANCE.ticker_streams[0].protocol(MARKETS), row | volumes)
+        ticker = heard.ticker
+        assert list(map(str, (ticker.last, ticker.bid, ticker.ask))) == ["64000.0", "63999.9", "64000.1"]
+
     def test_a_silent_socket_is_asked_and_then_dead(self):
         protocol = BINANCE.ticker_streams[0].protocol(MARKETS)
         protocol.follow(frozenset({"BTC/USDT"}), NOW)

@@ -398,3 +398,61 @@ def test_the_clock_is_read_and_nothing_else_is_believed():
     for data in (None, {}, {"data": None}, {"data": {}}, {"data": {"serverTime": "soon"}}):
         with pytest.raises(ContractBroken):
             BITGET.read_clock(data)
+
+
+def test_a_contract_wallet_that_tells_no_open_profit_is_settled_and_each_kind_has_its_name():
+    def wallet(request: Request) -> list[dict[str, Any]]:
+        kind = request.params["productType"].partition("-")[0]
+        return [{"marginCoin": kind, "available": "3", "locked": "1", "accountEquity": "4.5"}]
+
+    answers = {key: [] for key in CLASSIC_WALLETS} | {"/api/v2/mix/account/accounts": wallet}
+    wallets, _ = ran(BITGET.balances(an_account()), answers)
+    assert wallets.balances == (
+        balance("usdt futures", "USDT", "4.5", "3", "1"),
+        balance("usdc futures", "USDC", "4.5", "3", "1"),
+        balance("coin futures", "COIN", "4.5", "3", "1"),
+    )
+
+
+def test_a_total_that_is_told_stands():
+    rows = [{"coin": "BTC", "available": "1", "frozen": "1", "balance": "5"}]
+    rows.append({"coin": "ETH", "available": "1", "frozen": "1", "totalAmount": "6"})
+    answers = {key: [] for key in CLASSIC_WALLETS} | {"/api/v2/account/funding-assets": rows}
+    wallets, _ = ran(BITGET.balances(an_account()), answers)
+    assert wallets.balances == (balance("funding", "BTC", "5", "1", "1"), balance("funding", "ETH", "6", "1", "1"))
+
+
+@pytest.mark.parametrize(
+    ("code", "products"),
+    [
+        ("stor", (Product.SPOT,)),
+        ("stow", (Product.SPOT,)),
+        ("coor", (Product.LINEAR, Product.INVERSE)),
+        ("coow", (Product.LINEAR, Product.INVERSE)),
+        ("cpor", (Product.LINEAR, Product.INVERSE)),
+        ("cpow", (Product.LINEAR, Product.INVERSE)),
+    ],
+)
+def test_who_may_trade_may_read_as_well_and_is_no_unknown(code, products):
+    report = classic_report(code)
+    assert report.products == products
+    assert not any("not known here" in remark for remark in report.remarks)
+
+
+def test_margin_is_read_with_spots_right():
+    assert classic_report("stor", products=(Product.MARGIN,)).products == (Product.MARGIN,)
+
+
+def test_products_are_told_by_codes_of_four_letters_only():
+    assert classic_report("stor", "readonly").products is None
+
+
+@pytest.mark.parametrize("word", ["transfer", "subtransfer", "withdraw"])
+def test_whatever_names_a_transfer_moves_coins(word):
+    assert classic_report("stor", word).can_withdraw is YES
+
+
+def test_a_unified_key_tells_its_addresses_and_its_reach():
+    report = unified_report(ips=["10.0.0.3"])
+    assert report.addresses == ("10.0.0.3",)
+    assert "90 days" in report.remarks[0]

@@ -324,3 +324,13 @@ def test_a_refused_answer_is_not_an_answer_without_trades():
         BITGET.read_rest({"code": "40085", "msg": "You are in Unified Account mode", "data": None}, BOTH, None)
     with pytest.raises(UnreadableRow):
         BITGET.read_rest({"code": "00000", "data": None}, BOTH, None)
+
+
+def test_the_cost_that_is_told_stands_in_each_shape():
+    for name, field in (
+        ("spot-rest", "amount"),
+        ("contract-stream-hedged", "quoteVolume"),
+        ("unified-rest", "execValue"),
+    ):
+        (one,) = changed(name, **{field: "123.5"}).trades
+        assert one.cost == Decimal("123.5"), field

@@ -290,3 +290,8 @@ def test_renamed_coins_are_ccxts():
     for raw, name in ccxt.pro.mexc().commonCurrencies.items():
         (trade,) = read_changed("futures-deal", feeCurrency=raw).trades
         assert (trade.fee_currency, raw) == (name, raw)
+
+
+def test_the_sum_of_the_old_words_stands():
+    (trade,) = read_changed("spot-deal-old", a="123.5").trades
+    assert trade.cost == Decimal("123.5")

@@ -10,6 +10,7 @@ import ccxt
 import pytest
 from ccxt import pro
 
+from shared.domain.errors import UnreadableRow
 from shared.domain.markets import Market, Markets
 from shared.domain.trades import Fee, Kind, Product, TakerOrMaker
 from shared.exchanges import load
@@ -367,3 +368,22 @@ def test_a_contract_is_none_of_the_spot_markets_that_may_share_its_name(linear, 
     row = sample(HISTORY)["raw"]["data"][0] | {"instId": "X-Y", "instType": "SWAP"}
     (trade,) = OKX.read_rest(row, Markets([spot, contract]), None).trades
     assert trade.product is product
+
+
+def test_an_answer_that_is_an_error_is_no_empty_history():
+    with pytest.raises(UnreadableRow, match="50011"):
+        OKX.read_rest({"code": "50011", "msg": "Too Many Requests", "data": []}, Markets([]), None)
+    for good in (0, "0"):
+        assert OKX.read_rest({"code": good, "msg": "", "data": []}, Markets([]), None).trades == ()
+
+
+@pytest.mark.parametrize("mark", ["fillPx", "billId", "tradeId"])
+def test_any_field_of_a_fill_makes_a_row_one_that_wants_to_be_read(mark):
+    assert len(OKX.read_rest([{mark: "1"}], Markets([]), None).unreadable) == 1
+    assert OKX.read_rest([{"uid": "1"}], Markets([]), None).unreadable == ()
+
+
+def test_a_push_with_an_id_and_nothing_filled_holds_no_fill():
+    name = next(one["id"] for one in SAMPLES if one["kind"] == "stream" and one["expected"]["trades"])
+    heard = read_changed(name, fillSz="0")
+    assert (heard.trades, heard.unreadable) == ((), ())

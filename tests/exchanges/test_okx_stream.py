@@ -362,3 +362,18 @@ def test_a_price_socket_pings_hears_of_upgrades_and_is_dropped_when_nothing_answ
     socket.tick(NOW + 20_000)
     assert sent(socket) == ["ping"]
     assert [type(event) for event in socket.tick(NOW + 30_000)] == [Broken]
+
+
+def test_a_price_is_read_field_by_field_of_the_product_that_it_names():
+    spot = Market("X-Y", "X/Y", "spot", "X", "Y")
+    linear = Market("X-Y", "X/Y:Y", "swap", "X", "Y", "Y", Decimal(1), linear=True)
+    volumes = {"lastSz": "1", "askSz": "2", "bidSz": "3", "open24h": "4", "high24h": "5", "low24h": "6", "sodUtc0": "7"}
+    for kind, symbol in (("SPOT", "X/Y"), ("SWAP", "X/Y:Y")):
+        socket = OKX.ticker_streams[0].protocol(Markets([linear, spot] if kind == "SPOT" else [spot, linear]))
+        socket.follow(frozenset({symbol}), NOW)
+        socket.open(NOW)
+        settle(socket)
+        (heard,) = say(socket, ticker("X-Y", kind, **volumes))
+        assert heard.ticker == Ticker(
+            symbol=symbol, last=Decimal(64000), bid=Decimal("63999.9"), ask=Decimal("64000.1"), timestamp_ms=NOW
+        )
