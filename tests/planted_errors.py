@@ -11,16 +11,16 @@ for each exchange; exit code 1 if any survived.
 
 import ast
 import gc
+import mmap
 import os
 import re
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -39,7 +39,7 @@ READERS = re.compile(r"\b(Trade|Balance|KeyReport|Ticker|Movement)\(")
 NAMERS = {"coins", "names", "messages", "push", "fills"}
 # Numbers outside of the functions of these are a socket's limits, and no reading.
 MANNERS, NUMBER = {"prices", "tickers"}, re.compile(r"[\d_]+ is [\d_]+")
-LONGEST_CPU_S, LONGEST_S = 20, 300
+LONGEST_CPU_S = 60
 
 # Errors that change nothing anybody could see: the place (file: function: error), and why.
 EQUIVALENT = {
@@ -68,6 +68,7 @@ class Judge:
         self.planted = self.equivalent = 0
         self.survivors: list[str] = []
         self._through: dict[tuple[str, int], dict[pytest.Item, float]] = defaultdict(dict)
+        self._finders: Counter[pytest.Item] = Counter()
         self._took: dict[pytest.Item, float] = {}
         self._item: pytest.Item | None = None
         self._on_import: set[tuple[str, int]] = set()
@@ -97,6 +98,7 @@ class Judge:
                 raise SystemExit(f"{item.nodeid} fails without any error planted")
             self._took[item] = time.process_time() - began
         sys.settrace(None)
+        _say(f"  {len(session.items)} tests in {sum(self._took.values()):.1f} s")
         for at in self._through:
             self._through[at] = {item: self._took[item] for item in self._through[at]}
         for file in readers(self.exchange):
@@ -149,9 +151,15 @@ class Judge:
         is_of_import = not error.function or any((str(file), line) in self._on_import for line in error.lines)
         if is_of_import:
             through = self._took
-        return _is_found(
-            file, tree, sorted(through, key=through.__getitem__), is_of_import=is_of_import, is_told=error is NOTHING
-        )
+        items = sorted(through, key=lambda item: (-self._finders[item], through[item]))
+        found = _finder(file, tree, items, is_of_import=is_of_import)
+        if found is None:
+            return False
+        if error is NOTHING:
+            _say(f"  {items[found].nodeid if found < len(items) else file.name} fails")
+        elif found < len(items):
+            self._finders[items[found]] += 1
+        return True
 
 
 def _passes(item: Any) -> bool:
@@ -172,23 +180,25 @@ def _passes(item: Any) -> bool:
     return True
 
 
-def _is_found(file: Path, tree: ast.Module, items: list[pytest.Item], *, is_of_import: bool, is_told: bool) -> bool:
-    """Whether one of the tests fails, in a fork, or the code cannot even be loaded, or never ends."""
+def _finder(file: Path, tree: ast.Module, items: list[pytest.Item], *, is_of_import: bool) -> int | None:
+    """The place of the first test that fails, in a fork; beyond them all: the code cannot be loaded, or never ends."""
+    shared = mmap.mmap(-1, 8)
+    shared[:] = len(items).to_bytes(8)
     child = os.fork()
     if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        is_found = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        return int.from_bytes(shared[:]) if is_found else None
     try:
-        used = int(time.process_time()) + LONGEST_CPU_S
-        resource.setrlimit(resource.RLIMIT_CPU, (used, used))
-        signal.alarm(LONGEST_S)
+        most = int(time.process_time()) + LONGEST_CPU_S
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
         code = compile(tree, str(file), "exec")
         _exchange_code(file, code)
         if is_of_import:
             _exchange_values(file, code)
-        failing = next((item for item in items if not _passes(item)), None)
-        if failing and is_told:
-            _say(f"  {failing.nodeid} fails")
-        os._exit(1 if failing else 0)
+        failing = next((place for place, item in enumerate(items) if not _passes(item)), None)
+        if failing is not None:
+            shared[:] = failing.to_bytes(8)
+        os._exit(failing is not None)
     except BaseException:  # noqa: BLE001 — whatever it is, it was noticed
         os._exit(1)
 
