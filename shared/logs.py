@@ -85,7 +85,7 @@ def configure(process: str, *, level: str = "info", style: Format = "auto", stre
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(least),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(out),  # a line in one write: other threads print meanwhile
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(out)

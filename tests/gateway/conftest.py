@@ -7,6 +7,7 @@ import pytest
 from shared.domain.connections import Account, Credentials, Verdict
 from shared.exchanges import load
 from shared.gateway import Gateway
+from shared.gateway.budget import TurnsHere
 
 
 @pytest.fixture
@@ -15,8 +16,14 @@ def simulator(start_simulator, exchange):
 
 
 @pytest.fixture
-def gateway(simulator):
-    made = Gateway(simulator_url=simulator.url)
+def turns():
+    """The nonces of a key rise over all gateways that use it."""
+    return TurnsHere()
+
+
+@pytest.fixture
+def gateway(simulator, turns):
+    made = Gateway(simulator_url=simulator.url, turns=turns)
     yield made
     made.close()
 

@@ -62,10 +62,10 @@ class Till(Unlimited):
 
 
 @over_all
-def test_a_call_is_paid_what_the_exchange_counts(simulator, person):
+def test_a_call_is_paid_what_the_exchange_counts(simulator, turns, person):
     _, account, key = person
     found, till = load(account.exchange), Till()
-    gateway = Gateway(simulator_url=simulator.url, budget=till)
+    gateway = Gateway(simulator_url=simulator.url, budget=till, turns=turns)
     markets = gateway.markets(account.exchange)
     gateway.run(account, key, found.balances(account))  # and the clock is known from now on
     cheap = []

@@ -87,7 +87,8 @@ class System:
 
     def said(self, name: str, event: str) -> list[dict[str, Any]]:
         """What one process, or those whose name fits a pattern, logged under this name."""
-        lines = [line for log in self.supervisor.logs.glob(f"{name}.log") for line in log.read_text().splitlines()]
+        whole = [log.read_text().rpartition("\n")[0] for log in self.supervisor.logs.glob(f"{name}.log")]
+        lines = [line for text in whole for line in text.splitlines()]
         told = [json.loads(line) for line in lines if line.startswith("{")]
         return [line for line in told if line.get("event") == event]
 
