@@ -145,8 +145,9 @@ def ccxt_reads(one: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("one", SAMPLES, ids=lambda one: one["id"])
 def test_the_second_reader_agrees_but_for_what_is_explained(one):
-    rows = iter(rows_in(one["raw"]))
-    for trade in heard_in(one).trades:
+    trades = heard_in(one).trades
+    rows = iter(rows_in(one["raw"]) if trades else ())
+    for trade in trades:
         row = next(row for row in rows if trade.exchange_trade_id in map(str, row.values()))
         theirs = ccxt_reads(one, row)
         assert theirs["symbol"] == trade.symbol
