@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import redis
@@ -13,6 +14,7 @@ from cli.embedded.folder import kept_secret
 from cli.embedded.programs import ValkeyProgram, find_valkey
 
 READY_WITHIN = 15.0
+_CROWD = "tradesync:crowd"
 
 
 class ValkeyServer:
@@ -68,9 +70,24 @@ class ValkeyServer:
         """There is no room for anything from now on."""
         self._tell("CONFIG", "SET", "maxmemory", "1")
 
+    def limit(self, size: int) -> None:
+        """There is room for so many bytes from now on."""
+        self._tell("CONFIG", "SET", "maxmemory", str(size))
+
+    def crowd(self) -> None:
+        """Fill all the room there is with what nobody needs. Without a limit it would never end: `ValueError`."""
+        for size in (20_000, 100, 100):  # what carried the larger ones is given back when its connection ends
+            with redis.Redis.from_url(self.url, socket_timeout=3) as client:
+                if not int(client.config_get("maxmemory")["maxmemory"]):
+                    raise ValueError("there is no limit of memory to be reached")
+                with suppress(redis.OutOfMemoryError):
+                    while True:
+                        client.rpush(_CROWD, b"\0" * size)
+
     def empty(self) -> None:
         """There is as much room as when it was started."""
         self._tell("CONFIG", "SET", "maxmemory", self._memory)
+        self._tell("DEL", _CROWD)
 
     def pause(self, seconds: float) -> None:
         """Answer nobody for so long; by itself it goes on, since it would not hear a word to."""

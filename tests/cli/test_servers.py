@@ -107,6 +107,26 @@ signal.pause()
 """
 
 
+def test_valkey_full_of_other_data_takes_nothing_more_until_it_is_emptied(tmp_path: Path) -> None:
+    server = ValkeyServer(tmp_path, durable=False)
+    try:
+        with redis.Redis.from_url(server.start()) as client:
+            with pytest.raises(ValueError, match="no limit"):
+                server.crowd()
+            server.limit(10_000_000)
+            client.set("kept", "1")
+            server.crowd()
+            with pytest.raises(redis.OutOfMemoryError):  # a connection's own memory is free again when it ends
+                for number in range(10):
+                    client.set(f"more {number}", "0" * 20_000)
+            server.empty()
+            client.set("more", "0" * 2_000)
+            assert client.get("kept") == b"1"
+            assert client.info()["maxmemory"] == 0
+    finally:
+        server.stop()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children that their parent ended")
 def test_servers_end_with_the_process_that_started_them(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", START_AND_WAIT, str(tmp_path)], stdout=subprocess.PIPE) as parent:
