@@ -59,6 +59,8 @@ def _ensure(run: Run, found: Found) -> tuple[str, ...]:
         swept = feeds.ensure_feeds(db, run.connection.id, quiet, is_sweep=True)
         if new:
             due.pull_in(db, run.connection.id, "backfill", run.desk.now_ms())
+            # What was found by a trade has one at its edge, and edges are for catch-ups to read.
+            due.pull_in(db, run.connection.id, "catch_up", run.desk.now_ms())
         if swept:
             due.pull_in(db, run.connection.id, "sweep", run.desk.now_ms())
     return new

@@ -52,24 +52,25 @@ def _row(asked: Asked, full: Full, say: Callable[[str], None]) -> Row:
     trades = stored = 0
     times = min(asked.repeats, LONG)
     with scene(asked) as here:
-        for number in range(times):
-            here.valkey.limit(PLAN)
-            here.wait(8)  # the scheduler sets its reserve aside
-            full.begin(here)
-            here.begin_trading(RATE)
-            here.wait(SECONDS)
-            made = here.end_trading()
-            seconds = here.until(lambda: not here.missing(), full.patience)
-            left = here.missing()
-            here.valkey.empty()
-            if seconds is None:
-                seconds = here.until(lambda: not here.missing(), CURRENT_WITHIN * 2) or CURRENT_WITHIN * 2
-            took.append(seconds)
-            if left > made * (1 - full.stored_at_least):
-                failures.append(f"{left} of {made} trades were not stored while it was full")
-            trades, stored = trades + made, stored + made - left
-            say(f"{number + 1}: {made} trades, {made - left} stored while full, the last {seconds:.1f} s after")
-            here.settle()
+        for number in here.tries(times):
+            with here.attempt(number):
+                here.valkey.limit(PLAN)
+                here.wait(8)  # the scheduler sets its reserve aside
+                full.begin(here)
+                here.begin_trading(RATE)
+                here.wait(SECONDS)
+                made = here.end_trading()
+                seconds = here.until(lambda: not here.missing(), full.patience)
+                left = here.missing()
+                here.valkey.empty()
+                if seconds is None:
+                    seconds = here.until(lambda: not here.missing(), CURRENT_WITHIN * 2) or CURRENT_WITHIN * 2
+                took.append(seconds)
+                if left > made * (1 - full.stored_at_least):
+                    failures.append(f"{left} of {made} trades were not stored while it was full")
+                trades, stored = trades + made, stored + made - left
+                say(f"{number + 1}: {made} trades, {made - left} stored while full, the last {seconds:.1f} s after")
+                here.settle()
         failures += [*here.verdict(), *here.remarks]
     late = [f"stored after {seconds:.1f} s" for seconds in took if seconds > CURRENT_WITHIN]
     return Row(

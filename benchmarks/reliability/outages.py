@@ -31,21 +31,22 @@ def row(asked: Asked, trouble: Trouble, say: Callable[[str], None], *, enough: i
     took: list[float] = []
     trades = stored = 0
     with scene(asked) as here:
-        for number in range(trouble.many):
-            before = here.stored_now()
-            here.begin_trading(RATE)
-            here.wait(2)
-            trouble.begin(here)
-            here.wait(trouble.seconds)
-            made = here.end_trading()
-            meanwhile = here.stored_now(before) - before
-            trouble.end(here)
-            back = time.monotonic()
-            here.settle()
-            took.append(time.monotonic() - back)
-            trades += made
-            stored += meanwhile
-            say(f"{number + 1}: {made} trades, {meanwhile} stored meanwhile, current after {took[-1]:.1f} s")
+        for number in here.tries(trouble.many):
+            with here.attempt(number):
+                before = here.stored_now()
+                here.begin_trading(RATE)
+                here.wait(2)
+                trouble.begin(here)
+                here.wait(trouble.seconds)
+                made = here.end_trading()
+                meanwhile = here.stored_now(before) - before
+                trouble.end(here)
+                back = time.monotonic()
+                here.settle()
+                took.append(time.monotonic() - back)
+                trades += made
+                stored += meanwhile
+                say(f"{number + 1}: {made} trades, {meanwhile} stored meanwhile, current after {took[-1]:.1f} s")
         failures = [*here.verdict(), *here.remarks]
     late = [f"current after {seconds:.1f} s" for seconds in took if seconds > CURRENT_WITHIN]
     return Row(

@@ -1,4 +1,4 @@
-"""Every socket breaks, and there is trading until new ones are let in: how soon after that the gap is closed."""
+"""An exchange's sockets break, and there is trading until new ones are let in: how soon then the gap is closed."""
 
 import time
 from collections import defaultdict
@@ -7,7 +7,7 @@ from math import ceil
 
 from benchmarks.reliability.asked import Asked
 from benchmarks.reliability.page import Row, percentile, told, verdict
-from benchmarks.reliability.scene import Scene, scene
+from benchmarks.reliability.scene import TRY, Scene, scene
 from shared import exchanges
 
 CLOSED_WITHIN, GIVE_UP = 10.0, 120.0
@@ -19,22 +19,24 @@ ENOUGH = 20
 
 
 def measured(asked: Asked, say: Callable[[str], None]) -> list[Row]:
-    """Break all at once, several times; several accounts of each exchange."""
+    """Break those of one exchange after the other, several times; several accounts of each."""
     gaps: defaultdict[str, list[float]] = defaultdict(list)
     with scene(asked, accounts=ACCOUNTS) as here:
-        for number in range(ceil(asked.repeats / ACCOUNTS)):
-            here.wait(LASTED)
-            found = _break_all(here)
-            for name, exchange in here.accounts.items():
-                gaps[exchange].append(found[name])
-            say(f"{number + 1}: {told(found.values())}")
-            here.settle(180)
+        for number in here.tries(ceil(asked.repeats / ACCOUNTS)):
+            with here.attempt(number):
+                began = time.monotonic()
+                for exchange in sorted(set(here.accounts.values())):
+                    found = _break(here, exchange)
+                    gaps[exchange] += found
+                    say(f"{number + 1}: {exchange} {told(found)}")
+                    here.settle(180)
+                here.wait(LASTED - (time.monotonic() - began))
         lost = here.verdict(180)
     return [_row(asked, name, gaps[name], lost) for name in sorted(gaps)]
 
 
 def _row(asked: Asked, name: str, took: list[float], lost: list[str]) -> Row:
-    wrong = [remark for remark in lost if remark.startswith(f"{name}-")]
+    wrong = [remark for remark in lost if remark.startswith((f"{name}-", TRY))]
     late = [f"closed {seconds:.1f} s after it was live" for seconds in sorted(took) if seconds > CLOSED_WITHIN]
     return Row(
         f"{exchanges.load(name).title}: sockets break; trades made until they are live again are stored after that",
@@ -47,23 +49,20 @@ def _row(asked: Asked, name: str, took: list[float], lost: list[str]) -> Row:
     )
 
 
-def _break_all(here: Scene) -> dict[str, float]:
-    """By account: seconds from its being live again to the last of its trades being stored."""
-    accounts = here.accounts
-    for exchange in set(accounts.values()):
-        refused = {"name": "refused_reconnect", "exchange": exchange, "chance": 1.0}
-        here.simulator.ask("POST", "/weather", refused)
-        here.simulator.ask("POST", "/weather", {"name": "drop", "exchange": exchange})
-    while here.sockets():
-        time.sleep(0.05)
-    here.trade(3)
+def _break(here: Scene, exchange: str) -> list[float]:
+    """For each account: seconds from its being live again to the last of its trades being stored."""
+    accounts = {name for name, its_exchange in here.accounts.items() if its_exchange == exchange}
+    here.simulator.ask("POST", "/weather", {"name": "refused_reconnect", "exchange": exchange, "chance": 1.0})
+    here.simulator.ask("POST", "/weather", {"name": "drop", "exchange": exchange})
+    here.until(lambda: not _heard(here) & accounts, GIVE_UP)
+    here.trade(3, sorted(accounts))
     here.wait(REFUSED)
     here.simulator.clear_weather()
     live: dict[str, float] = {}
     stored: dict[str, float] = {}
     began = time.monotonic()
-    while time.monotonic() - began < GIVE_UP and not accounts.keys() <= live.keys() & stored.keys():
-        streamed, rows, heard = here.owners(), here.stored(), {n for s in here.sockets() for n in s["accounts"]}
+    while time.monotonic() - began < GIVE_UP and not accounts <= live.keys() & stored.keys():
+        streamed, rows, heard = here.owners(), here.stored(), _heard(here)
         now = time.monotonic()
         for name in accounts:
             if name in streamed and name in heard:
@@ -73,4 +72,8 @@ def _break_all(here: Scene) -> dict[str, float]:
         here.desk.supervisor.mend()
         time.sleep(0.05)
     never = began + GIVE_UP
-    return {name: max(0.0, stored.get(name, never) - live.get(name, began)) for name in accounts}
+    return [max(0.0, stored.get(name, never) - live.get(name, began)) for name in sorted(accounts)]
+
+
+def _heard(here: Scene) -> set[str]:
+    return {name for socket in here.sockets() for name in socket["accounts"]}

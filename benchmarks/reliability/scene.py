@@ -32,6 +32,8 @@ WELL = """
     WHERE removed_at IS NULL AND stream_state = 'live' AND error_message IS NULL
 """
 STORED = "SELECT c.label, count(*) FROM trades t JOIN user_exchange_connections c ON c.id = t.connection_id GROUP BY 1"
+TRY = "try "
+"""How the sentence of a trouble begins."""
 READ_AT_LEAST = 0.2
 """Seconds between two countings of all rows: often enough for figures of seconds, and no load of its own."""
 
@@ -44,6 +46,8 @@ class Scene:
     dice: Random
     made: Counter[str] = field(default_factory=Counter)
     remarks: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    """Tries that did not come to their end, one sentence each."""
     _db: psycopg.Connection | None = None
     _asked_at: float = 0.0
     _stored: Mapping[str, int] = field(default_factory=dict)
@@ -73,6 +77,23 @@ class Scene:
         """Every account's exchange."""
         return {account["name"]: account["exchange"] for account in self.simulator.accounts()}
 
+    # Trying it.
+
+    def tries(self, count: int) -> Iterator[int]:
+        """So many times, or until one does not come to its end."""
+        for number in range(count):
+            if self.troubles:
+                return
+            yield number
+
+    @contextmanager
+    def attempt(self, number: int) -> Iterator[None]:
+        """One of these tries: what is waited for in vain is a trouble, and what was measured before it stays."""
+        try:
+            yield
+        except TimeoutError as error:
+            self.troubles.append(f"{TRY}{number + 1}: {error}")
+
     # What is stored.
 
     def rows(self, query: str, arguments: Any = None) -> list[tuple[Any, ...]]:
@@ -99,10 +120,14 @@ class Scene:
             return int(self.rows("SELECT count(*) FROM trades")[0][0])
         return otherwise
 
+    def missing_by_account(self) -> dict[str, int]:
+        """Of which accounts how many of the trades made are not stored."""
+        stored = self.stored()
+        return {name: count - stored.get(name, 0) for name, count in self.made.items() if count > stored.get(name, 0)}
+
     def missing(self) -> int:
         """How many of the trades made are not stored."""
-        stored = self.stored()
-        return sum(max(0, count - stored.get(name, 0)) for name, count in self.made.items())
+        return sum(self.missing_by_account().values())
 
     # What happens.
 
@@ -165,7 +190,7 @@ class Scene:
         wanted = set(self.accounts)
         return wanted <= well & heard & owners.keys() and set(owners.values()) <= living and not self.missing()
 
-    def settle(self, seconds: float = 120) -> None:
+    def settle(self, seconds: float = 180) -> None:
         """Wait until it is whole. Raises `TimeoutError` with what is in the way."""
         if self.until(self.is_whole, seconds) is None:
             states = self.rows("SELECT label, stream_state, sync_status, error_message FROM user_exchange_connections")
@@ -173,7 +198,7 @@ class Scene:
             raise TimeoutError(f"not whole within {seconds:g} s: {self.missing()} trades missing, {odd}")
 
     def verdict(self, seconds: float = 90) -> list[str]:
-        """What is missing, doubled or different in the end, one sentence each. REST must have shown all of it."""
+        """All troubles, and what is missing, doubled or different in the end. REST must have shown all of it."""
 
         def look() -> bool:
             self.rows(f"{NUDGE} RETURNING 1")
@@ -186,7 +211,8 @@ class Scene:
         self.until(look, seconds)
         assert self._db is not None
         result = compare(self._db, self.simulator.truth())
-        return [] if all(tally.is_equal for tally in result.exchanges.values()) else result.remarks or ["not proven"]
+        is_equal = all(tally.is_equal for tally in result.exchanges.values())
+        return self.troubles + ([] if is_equal else result.remarks or ["not proven"])
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from benchmarks.reliability.asked import Asked
 from benchmarks.reliability.page import Row, told, verdict
-from benchmarks.reliability.scene import Scene, scene
+from benchmarks.reliability.scene import TRY, Scene, scene
 from shared import exchanges
 from shared.domain.connections import Account
 from shared.domain.markets import Markets
@@ -27,15 +27,16 @@ def measured(asked: Asked, say: Callable[[str], None]) -> list[Row]:
     stored: defaultdict[str, list[float]] = defaultdict(list)
     times = ceil(asked.repeats / 5)
     with scene(asked) as here:
-        for number in range(times):
-            here.wait(here.dice.uniform(2, 25))
-            for into, found in zip((noticed, stored), _silence(here), strict=True):
-                for exchange, took in found.items():
-                    into[exchange].append(took)
-            here.simulator.clear_weather()
-            here.settle()
-            say(f"{number + 1}: noticed within {max(each[-1] for each in noticed.values()):.1f} s, "
-                f"stored within {max(each[-1] for each in stored.values()):.1f} s")  # fmt: skip
+        for number in here.tries(times):
+            with here.attempt(number):
+                here.wait(here.dice.uniform(2, 25))
+                for into, found in zip((noticed, stored), _silence(here), strict=True):
+                    for exchange, took in found.items():
+                        into[exchange].append(took)
+                here.simulator.clear_weather()
+                here.settle()
+                say(f"{number + 1}: noticed within {max(each[-1] for each in noticed.values()):.1f} s, "
+                    f"stored within {max(each[-1] for each in stored.values()):.1f} s")  # fmt: skip
         lost = here.verdict()
     return [_row(asked, name, noticed[name], stored[name], lost) for name in sorted(noticed)]
 
@@ -45,7 +46,7 @@ def _row(asked: Asked, name: str, noticed: list[float], stored: list[float], los
     rule = heartbeat_rule(name)
     late = [f"noticed after {seconds:.1f} s" for seconds in noticed if seconds > rule + LOOKING]
     late += [f"stored after {seconds:.1f} s" for seconds in stored if seconds > STORED_WITHIN]
-    late += [remark for remark in lost if remark.startswith(f"{name}-")]
+    late += [remark for remark in lost if remark.startswith((f"{name}-", TRY))]
     return Row(
         f"{exchange.title}: sockets that are silent are noticed, and what was traded meanwhile is stored",
         f"≤ {rule:g} s (its heartbeats), ≤ {STORED_WITHIN:g} s",

@@ -21,15 +21,16 @@ def measured(asked: Asked, say: Callable[[str], None]) -> list[Row]:
     took: list[float] = []
     failures: list[str] = []
     with scene(asked, in_pairs=True, settings={"CATCH_UP_EVERY": "5s", "BALANCE_EVERY": "5s"}) as here:
-        for number in range(asked.repeats):
-            here.begin_trading(RATE)
-            here.wait(here.dice.uniform(1, 4))
-            seconds, unclean = _end_all(here)
-            took.append(seconds)
-            failures += [f"time {number + 1}: {what}" for what in unclean]
-            say(f"{number + 1}: {seconds:.1f} s {'; '.join(unclean)}")
-            here.end_trading()
-            here.settle()
+        for number in here.tries(asked.repeats):
+            with here.attempt(number):
+                here.begin_trading(RATE)
+                here.wait(here.dice.uniform(1, 4))
+                seconds, unclean = _end_all(here)
+                took.append(seconds)
+                failures += [f"time {number + 1}: {what}" for what in unclean]
+                say(f"{number + 1}: {seconds:.1f} s {'; '.join(unclean)}")
+                here.end_trading()
+                here.settle()
         lost = here.verdict()
     clean = len(took) - len({failure.partition(":")[0] for failure in failures})
     late = [seconds for seconds in took if seconds > ENDED_WITHIN]

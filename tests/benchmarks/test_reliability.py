@@ -3,7 +3,8 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +12,7 @@ from benchmarks import __main__ as bench
 from benchmarks.reliability import malformed, page, stalls
 from benchmarks.reliability.asked import PARTS, Asked, asked
 from benchmarks.reliability.page import Row, keep, percentile, told, verdict
+from benchmarks.reliability.scene import Scene
 from benchmarks.reliability.storms import row, what_failed
 from shared import exchanges
 from tests import fuzz
@@ -175,3 +177,15 @@ def test_a_stall_that_was_noticed_late_or_cost_a_trade_is_missed() -> None:
     assert verdict_of([20.0] * 4, [25.0, 61.0, 2.0, 2.0], []) == "missed"
     assert verdict_of([20.0] * 4, [25.0] * 4, [f"{name}-1: … is missing"]) == "missed"
     assert verdict_of([20.0], [25.0], []) == "too few"
+
+
+def test_what_was_measured_before_a_try_that_never_ended_stays_and_the_try_is_told() -> None:
+    here = Scene(cast("Any", None), Random(1))
+    done = []
+    for number in here.tries(5):
+        with here.attempt(number):
+            done.append(number)
+            if number == 2:
+                raise TimeoutError("not whole within 3 s")
+    assert done == [0, 1, 2]
+    assert here.troubles == ["try 3: not whole within 3 s"]

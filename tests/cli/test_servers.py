@@ -116,7 +116,7 @@ def test_valkey_full_of_other_data_takes_nothing_more_until_it_is_emptied(tmp_pa
             server.limit(10_000_000)
             client.set("kept", "1")
             server.crowd()
-            with pytest.raises(redis.OutOfMemoryError):  # a connection's own memory is free again when it ends
+            with pytest.raises(redis.OutOfMemoryError):  # noqa: PT012 — a connection's own memory is free when it ends
                 for number in range(10):
                     client.set(f"more {number}", "0" * 20_000)
             server.empty()

@@ -135,9 +135,12 @@ def test_a_market_first_traded_while_the_stream_was_away_is_looked_for_soon(
     soon_ms = due.due_at(bench.db, connection_id)["discovery"]
     assert soon_ms is not None
     assert soon_ms < bench.desk.now_ms() + 15_000
+    due.set_due(bench.db, connection_id, "catch_up", bench.desk.now_ms() + 3_600_000)
     bench.run(SyncHistory(connection_id=connection_id, reason="discovery"))
-    bench.run(SyncHistory(connection_id=connection_id))
-    bench.run(CatchUp(connection_id=connection_id))
+    edge_ms = due.due_at(bench.db, connection_id)["catch_up"]
+    assert edge_ms is not None
+    assert edge_ms <= bench.desk.now_ms(), "what was found is read up to now at once"
+    bench.run(CatchUp(connection_id=connection_id, reason="due"))
     assert set(bench.trades(connection_id)) == as_told(simulator.truth(account))
 
 
