@@ -12,7 +12,7 @@ from shared.domain.trades import Product
 from shared.domain.windows import Coverage, Window
 from shared.exchanges import load, names
 from shared.exchanges.kit.addresses import through
-from shared.exchanges.kit.contract import Broken, Found, HistoryDue, TickerHeard, TradesHeard
+from shared.exchanges.kit.contract import Broken, Found, HistoryDue, Live, TickerHeard, TradesHeard
 from simulator.clock import Clock
 from simulator.exchange import Exchange
 from simulator.http import Request as Handshake
@@ -131,13 +131,14 @@ class Ear:
 
     def __init__(self, simulator, exchange, stream, protocol, ticket):
         self.url = through(simulator.url, exchange, stream.url("global", ticket))
-        self.exchange, self.stream = exchange, stream
+        self.simulator, self.exchange, self.stream = simulator, exchange, stream
         self.headers = stream.headers
         self.ping_s = 20 if stream.answers_pings else None
         self.protocol = protocol
         self.events = []
         self.heard = asyncio.Event()
         self.is_over = False
+        self.was_heard_of = None  # when it said that it is live
 
     async def listen(self):
         try:
@@ -165,8 +166,17 @@ class Ear:
                 else:
                     events = self.protocol.receive(frame, now_ms())
                 self.events += events
+                if any(isinstance(event, Live) for event in events):
+                    # Nothing was sent since the protocol said so: what it is live by was said and taken before.
+                    self.was_heard_of = await asyncio.to_thread(self._is_heard_of)
                 if events:
                     self.heard.set()
+
+    def _is_heard_of(self):
+        """Whether the exchange tells a socket at this host what happens to an account."""
+        host = urlsplit(self.url).path.split("/")[2]
+        rows = self.simulator.ask("GET", "/sockets", exchange=self.exchange)
+        return any(row["accounts"] for row in rows if row["host"] in {host, "*"})
 
     async def ended(self):
         """The socket is gone, whoever ended it."""

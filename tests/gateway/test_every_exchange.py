@@ -92,6 +92,7 @@ async def test_each_trade_is_heard_once_and_as_it_happened(simulator, gateway, p
         told = {"fees": wanted[name]["fees"]} if trade.provisional else {}
         assert shown(trade) | told == wanted[name]
     for ear in ears:
+        assert ear.was_heard_of, "it called itself live before the exchange told it anything of its account"
         assert_it_keeps_its_socket_alive(ear)
 
 
