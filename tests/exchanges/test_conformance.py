@@ -220,7 +220,7 @@ def test_too_many_requests_means_a_pause_that_is_longer_than_nothing(exchange, h
     for endpoint in exchange.endpoints:
         error = exchange.error_of(429, headers, {}, endpoint, NOW)
         assert isinstance(error, RateLimited)
-        assert error.until_ms > NOW
+        assert error.until_ms >= NOW + 1_000
         if headers.get("retry-after") == "30":
             assert error.until_ms >= NOW + 30_000
 
