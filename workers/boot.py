@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 from importlib.metadata import version
+from types import FrameType
 from uuid import UUID, uuid4
 
 import dramatiq
@@ -67,7 +68,20 @@ def serve() -> None:
     """Compose this process and make its broker the one that dramatiq runs. Called once, after the fork."""
     settings = read_settings()
     set_up(settings, process="worker")
+    _heed_once(signal.SIGTERM)
     dramatiq.set_broker(compose(settings))
+
+
+def _heed_once(sign: signal.Signals) -> None:
+    """Platforms say it twice; dramatiq takes the second for an order to drop everything at once."""
+    heed = signal.getsignal(sign)
+
+    def told(signum: int, frame: FrameType | None) -> None:
+        signal.signal(sign, signal.SIG_IGN)
+        if callable(heed):
+            heed(signum, frame)
+
+    signal.signal(sign, told)
 
 
 def compose(settings: Settings) -> QueueBroker:

@@ -266,13 +266,14 @@ def test_an_event_that_names_itself_is_not_looked_for_in_an_envelope():
     assert trade.exchange_trade_id == str(event["t"])
 
 
-def test_an_answer_is_an_error_by_a_code_below_nought_and_may_hold_its_rows_as_a_result():
+def test_an_answer_is_an_error_by_a_code_of_nought_or_less_and_may_hold_its_rows_as_a_result():
     sample = SAMPLES["spot-rows"]
     markets, rows = markets_of(sample), decode_json(json.dumps(sample["raw"]))
     assert len(BINANCE.read_rest({"id": 1, "status": 200, "result": rows}, markets, None).trades) == len(rows)
-    assert BINANCE.read_rest({"code": 0, "msg": "fine"}, markets, None).trades == ()
-    with pytest.raises(UnreadableRow):
-        BINANCE.read_rest({"code": -1, "msg": "no"}, markets, None)
+    assert BINANCE.read_rest({"code": 200, "msg": "fine"}, markets, None).trades == ()
+    for code in (-1, 0):  # nought refuses a whole country
+        with pytest.raises(UnreadableRow):
+            BINANCE.read_rest({"code": code, "msg": "no"}, markets, None)
 
 
 def test_a_fill_of_margin_has_the_shape_of_spots():
