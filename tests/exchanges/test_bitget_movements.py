@@ -4,11 +4,11 @@ from decimal import Decimal
 from uuid import UUID
 
 from shared.domain.connections import Account
-from shared.domain.errors import PermissionMissing
 from shared.domain.trades import Product
 from shared.domain.windows import Window
 from shared.exchanges import load
-from shared.exchanges.kit.contract import Answer, Movement
+from shared.exchanges.kit.contract import Movement
+from tests.exchanges.answered import answered
 
 BITGET = load("bitget")
 AT = 1_795_168_800_000
@@ -22,19 +22,10 @@ BILL = {"cTime": str(AT + 709), "coin": "TONCOIN", "groupType": "deposit", "busi
 def told(*pages, mode="classic", since=AT):
     """What is read from these pages, and what was asked."""
     account = Account(connection_id=UUID(int=1), exchange="bitget", products=(Product.SPOT,), mode=mode)
-    asked = []
-    steps = BITGET.movements(account, Window(since, AT + 60_000), frozenset())
-    try:
-        request = next(steps)
-        for page in pages:
-            asked.append(dict(request.params))
-            if page is None:
-                request = steps.throw(PermissionMissing())
-            else:
-                request = steps.send(Answer({"code": "00000", "data": page}))
-    except StopIteration as end:
-        return end.value, asked
-    raise AssertionError(f"it asks on: {request.params}")
+    return answered(
+        BITGET.movements(account, Window(since, AT + 60_000), frozenset()),
+        *(None if page is None else {"code": "00000", "data": page} for page in pages),
+    )
 
 
 def test_a_bill_is_read_field_by_field():

@@ -9,7 +9,8 @@ from shared.domain.connections import Account
 from shared.domain.trades import Product
 from shared.domain.windows import Window
 from shared.exchanges import load
-from shared.exchanges.kit.contract import Answer, Movement
+from shared.exchanges.kit.contract import Movement
+from tests.exchanges.answered import answered
 
 GATE = load("gate")
 AT = 1_795_168_800_000
@@ -23,16 +24,7 @@ ROW = {"id": "9001", "time": AT + 709, "currency": "GTC", "change": "-1.5", "bal
 def told(*pages, mode="classic", until=AT + 60_001):
     """What is read from these pages, and what was asked."""
     account = Account(connection_id=UUID(int=1), exchange="gate", products=(Product.SPOT,), mode=mode)
-    asked = []
-    steps = GATE.movements(account, Window(AT + 1, until), frozenset())
-    try:
-        request = next(steps)
-        for page in pages:
-            asked.append(dict(request.params))
-            request = steps.send(Answer(page))
-    except StopIteration as end:
-        return end.value, asked
-    raise AssertionError(f"it asks on: {request.params}")
+    return answered(GATE.movements(account, Window(AT + 1, until), frozenset()), *pages)
 
 
 def test_a_row_is_read_field_by_field():

@@ -4,11 +4,11 @@ from decimal import Decimal
 from uuid import UUID
 
 from shared.domain.connections import Account
-from shared.domain.errors import PermissionMissing
 from shared.domain.trades import Product
 from shared.domain.windows import Window
 from shared.exchanges import load
-from shared.exchanges.kit.contract import Answer, Movement
+from shared.exchanges.kit.contract import Movement
+from tests.exchanges.answered import answered
 
 KRAKEN = load("kraken")
 ME = Account(connection_id=UUID(int=1), exchange="kraken", products=(Product.SPOT,))
@@ -21,19 +21,10 @@ DEPOSIT = {"aclass": "currency", "refid": "R1", "subtype": "sub", "time": Decima
 
 def told(*pages):
     """What is read from these pages, and what was asked."""
-    asked = []
-    steps = KRAKEN.movements(ME, Window(AT, AT + 60_001), frozenset())
-    try:
-        request = next(steps)
-        for page in pages:
-            asked.append(dict(request.params))
-            if page is None:
-                request = steps.throw(PermissionMissing())
-            else:
-                request = steps.send(Answer({"error": [], "result": {"ledger": page, "count": 2}}))
-    except StopIteration as end:
-        return end.value, asked
-    raise AssertionError(f"it asks on: {request.params}")
+    return answered(
+        KRAKEN.movements(ME, Window(AT, AT + 60_001), frozenset()),
+        *(None if page is None else {"error": [], "result": {"ledger": page, "count": 2}} for page in pages),
+    )
 
 
 def test_a_row_moves_its_amount_less_its_fee_at_its_millisecond():

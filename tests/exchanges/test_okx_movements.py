@@ -6,11 +6,11 @@ from uuid import UUID
 import pytest
 
 from shared.domain.connections import Account
-from shared.domain.errors import PermissionMissing
 from shared.domain.trades import Product
 from shared.domain.windows import Window
 from shared.exchanges import load
-from shared.exchanges.kit.contract import Answer, Movement
+from shared.exchanges.kit.contract import Movement
+from tests.exchanges.answered import answered
 
 OKX = load("okx")
 AT = 1_795_168_800_000
@@ -27,19 +27,10 @@ FILL = BILL | {
 def told(*pages):
     """What is read from these pages, and what was asked."""
     account = Account(connection_id=UUID(int=1), exchange="okx", products=(Product.SPOT,), mode="spot")
-    asked = []
-    steps = OKX.movements(account, Window(AT, AT + 60_001), frozenset())
-    try:
-        request = next(steps)
-        for page in pages:
-            asked.append(dict(request.params))
-            if page is None:
-                request = steps.throw(PermissionMissing())
-            else:
-                request = steps.send(Answer({"code": "0", "msg": "", "data": page}))
-    except StopIteration as end:
-        return end.value, asked
-    raise AssertionError(f"it asks on: {request.params}")
+    return answered(
+        OKX.movements(account, Window(AT, AT + 60_001), frozenset()),
+        *(None if page is None else {"code": "0", "msg": "", "data": page} for page in pages),
+    )
 
 
 def moved(asset: str, amount: str, at_ms: int, kind: str) -> Movement:
