@@ -25,10 +25,9 @@ from shared.exchanges.kit.trouble import (
     COUNTRY_WORDS,
     Refusals,
     Words,
-    is_page,
+    not_served,
     pause,
     refusal,
-    speaks_of_a_country,
     unavailable,
 )
 
@@ -140,9 +139,7 @@ def _too_many(headers: Mapping[str, str], now_ms: int, *, of_account: bool) -> T
 
 def _locked_out(headers: Mapping[str, str], body: Any, now_ms: int) -> TradeSyncError:
     """A 403 without a code comes from the network before the exchange: only its words tell why."""
-    if is_page(body) and speaks_of_a_country(body):
-        return RegionNotAllowed("The exchange does not serve the country of this server's address.")
-    return pause(
+    return not_served(403, body) or pause(
         "The network before the exchange has locked this address out for a while.",
         headers,
         now_ms,

@@ -21,7 +21,7 @@ from shared.domain.errors import (
     TradeSyncError,
 )
 from shared.exchanges.kit.contract import Endpoint, Pool, PoolUse
-from shared.exchanges.kit.trouble import COUNTRY_WORDS, Words, is_page, pause, refusal, speaks_of_a_country, unavailable
+from shared.exchanges.kit.trouble import COUNTRY_WORDS, Words, is_page, not_served, pause, refusal, unavailable
 
 SANDBOX = "sandbox"
 REGIONS = ("global", SANDBOX)
@@ -146,6 +146,4 @@ def error_of_words(said: str, path: str) -> TradeSyncError:
 
 
 def _turned_away(body: Any) -> TradeSyncError:
-    if speaks_of_a_country(body):
-        return RegionNotAllowed(_COUNTRY)
-    return ExchangeUnavailable("The network before the exchange turns this server away.")
+    return not_served(403, body) or ExchangeUnavailable("The network before the exchange turns this server away.")

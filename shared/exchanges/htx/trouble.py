@@ -27,9 +27,9 @@ from shared.exchanges.kit.trouble import (
     Refusals,
     Words,
     is_page,
+    not_served,
     pause,
     refusal,
-    speaks_of_a_country,
     unavailable,
     whole_header,
 )
@@ -150,9 +150,7 @@ def _too_many(headers: Mapping[str, str], endpoint: Endpoint, now_ms: int) -> Tr
 
 
 def _refused_address(body: Any, headers: Mapping[str, str], now_ms: int) -> TradeSyncError:
-    if speaks_of_a_country(body):
-        return RegionNotAllowed("The exchange does not serve the country of this server's address.")
-    return pause(
+    return not_served(403, body) or pause(
         "The exchange has locked this address out for a while: too many requests.",
         headers,
         now_ms,

@@ -32,8 +32,9 @@ def is_page(body: Any) -> bool:
 
 
 def not_served(status: int, body: Any) -> TradeSyncError | None:
-    """`RegionNotAllowed` where the wall before an exchange turns a country away: by HTTP 451, or by the words of a page
-    with 403, which alone tell it from a lock for too many requests. Else None.
+    """`RegionNotAllowed` where the wall before an exchange turns a country away: by HTTP 451 (made for what the
+    law forbids, RFC 7725), or by the words of a page with 403, which alone tell it from a lock for too many requests.
+    Else None.
     """
     if status == 451 or (status == 403 and is_page(body) and speaks_of_a_country(body)):
         return RegionNotAllowed("The exchange does not serve the country of this server's address.")
@@ -41,13 +42,13 @@ def not_served(status: int, body: Any) -> TradeSyncError | None:
 
 
 def unavailable(status: int, body: Any) -> TradeSyncError | None:
-    """`ExchangeUnavailable` for a server's own failure (5xx, 408, 425) and for a good status without JSON; else None.
+    """`ExchangeUnavailable` for a server's own failure (5xx, 408, 425) and for a good status without JSON, and what
+    `not_served` says; else None.
 
-    451 is `RegionNotAllowed`, whoever says it: it was made for what the law forbids (RFC 7725).
     Ask it after the exchange's own codes: some give a code with a 5xx.
     """
-    if status == 451:
-        return RegionNotAllowed("The exchange does not serve the country of this server's address (HTTP 451).")
+    if error := not_served(status, body):
+        return error
     if status >= 500 or status in {408, 425}:
         return ExchangeUnavailable(f"The exchange answers with HTTP {status}.")
     if status < 400 and is_page(body):

@@ -101,7 +101,7 @@ def error_of(
         # The wall before the exchange: whoever goes on knocking is kept out longer.
         sentence = "The exchange turns this server's address away (HTTP 403)."
         return not_served(status, body) or pause(sentence, headers, now_ms, floor_ms=_WALL_MS, ban=True)
-    trouble = not_served(status, body) or unavailable(status, body)
+    trouble = unavailable(status, body)
     if trouble is None and (status >= 400 or not isinstance(body, Mapping) or "result" not in body):
         return ContractBroken(f"The exchange answers {endpoint.path} with HTTP {status} and no result.")
     return trouble

@@ -65,7 +65,7 @@ def error_of(
         return error
     if status in {401, 403}:
         return _refused(status, headers, body, now_ms)
-    trouble = not_served(status, body) or unavailable(status, body)
+    trouble = unavailable(status, body)
     if trouble is None and (status >= 400 or not isinstance(body, Mapping)):
         return ContractBroken(f"The exchange answers {endpoint.path} with HTTP {status} and no data.")
     return trouble

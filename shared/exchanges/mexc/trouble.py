@@ -16,12 +16,11 @@ from shared.domain.errors import (
     KeyRejected,
     MarketGone,
     PermissionMissing,
-    RegionNotAllowed,
     TradeSyncError,
     UserActionNeeded,
 )
 from shared.exchanges.kit.contract import Endpoint
-from shared.exchanges.kit.trouble import Refusals, Words, is_page, pause, refusal, speaks_of_a_country, unavailable
+from shared.exchanges.kit.trouble import Refusals, Words, not_served, pause, refusal, unavailable
 
 _UNKNOWN_KEY = (KeyRejected, "The exchange does not know this API key: it may be mistyped, revoked or expired.")
 _EXPIRED_KEY = (KeyRejected, "The API key has expired; make a new one at the exchange.")
@@ -127,9 +126,9 @@ def error_of(
 
 
 def _walled(body: Any) -> TradeSyncError:
-    if is_page(body) and speaks_of_a_country(body):
-        return RegionNotAllowed("The exchange does not serve the country of this server's address.")
-    return ExchangeUnavailable("The firewall before the exchange does not let this through now.")
+    return not_served(403, body) or ExchangeUnavailable(
+        "The firewall before the exchange does not let this through now."
+    )
 
 
 def error_of_words(said: str) -> TradeSyncError:

@@ -182,7 +182,7 @@ def error_of(
         return not_served(status, body) or _locked_out(headers, now_ms, is_certain=is_page(body))
     if status == 401:
         return KeyRejected()
-    trouble = not_served(status, body) or unavailable(status, body)
+    trouble = unavailable(status, body)
     if trouble is not None or (code == "0" and status < 400):
         return trouble
     return refusal(code or f"HTTP {status}", said, REFUSALS, path=endpoint.path, words=WORDS)
