@@ -4,6 +4,7 @@ It says JSON: `{"op": "join", "id": …}` is answered by `joined` or `refused`; 
 A `ping` every so often is answered by `pong`. Prices: `{"op": "follow", "symbols": […]}` is answered by `price`s.
 """
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -190,6 +191,8 @@ class Server:
         self.refuse: dict[UUID, str] = {}
         self.is_closed = False
         self.is_mute = False
+        self.lets_in = asyncio.Event()
+        self.lets_in.set()
         self.paths: list[str] = []
         self.when_joined: Callable[[UUID], Awaitable[None]] | None = None
         self._number = 0
@@ -244,6 +247,7 @@ class Server:
             case "ping":
                 await socket.send('{"op": "pong"}')
             case "join":
+                await self.lets_in.wait()
                 connection = UUID(said["id"])
                 self.joins[connection] += 1
                 if why := self.refuse.get(connection):
